@@ -1,0 +1,76 @@
+"""Questions about many rows of the inventory, each in a constant number of queries."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from django.db import models
+from django.db.models import OuterRef, Prefetch, Subquery
+
+from playbooks.base import Device
+
+if TYPE_CHECKING:
+    from inventory import models as rows
+
+
+class AppendOnlyError(TypeError):
+    """Somebody tried to change or remove what is only ever added."""
+
+
+class RouterQuerySet(models.QuerySet["rows.Router"]):
+    """Questions about many routers."""
+
+    def reachable(self) -> Self:
+        """With all that `Router.device()` reads: two queries for any number of routers."""
+        from inventory.models import HostKey
+
+        active = Prefetch(
+            "host_keys", queryset=HostKey.objects.filter(retired_at__isnull=True), to_attr="active_host_keys"
+        )
+        return self.select_related("credential").prefetch_related(active)
+
+    def devices(self, names: Collection[str] | None = None) -> dict[str, Device]:
+        """Name -> device, for the given names or all; unknown names are simply absent. Two queries."""
+        wanted = self if names is None else self.filter(name__in=names)
+        return {router.name: router.device() for router in wanted.reachable()}
+
+    def failure_domains(self) -> dict[str, str]:
+        """Router name -> name of its failure domain. One query."""
+        return dict(self.values_list("name", "site__failure_domain__name"))
+
+
+class ObservationQuerySet(models.QuerySet["rows.Observation"]):
+    """Questions about many observations; rows are never changed or removed through it."""
+
+    def latest_by_router(
+        self, names: Collection[str] | None = None, kind: str = "facts"
+    ) -> dict[str, "rows.Observation"]:
+        """Router name -> its newest observation of that kind; routers never observed are absent. One query."""
+        from inventory.models import Router
+
+        newest = (
+            self.model._default_manager.filter(router=OuterRef("pk"), kind=kind)
+            .order_by("-observed_at", "-pk")
+            .values("pk")[:1]
+        )
+        routers = Router.objects.all() if names is None else Router.objects.filter(name__in=names)
+        found = self.filter(pk__in=routers.values_list(Subquery(newest))).select_related("router")
+        return {observation.router.name: observation for observation in found}
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("An observation is history: found an update, wanted a new observation beside it.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError("An observation is history: found an update, wanted a new observation beside it.")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError("An observation is history: found a removal, wanted it kept.")
+
+
+class LinkQuerySet(models.QuerySet["rows.Link"]):
+    """Questions about many links."""
+
+    def with_ends(self) -> Self:
+        """Links with both ends and their names. Two queries for any number of links."""
+        from inventory.models import LinkEnd
+
+        return self.prefetch_related(Prefetch("ends", queryset=LinkEnd.objects.select_related("router", "external")))
