@@ -1,0 +1,399 @@
+"""What happens next: pure decisions over a snapshot of a run, and over one target after one step.
+
+`next_actions` is asked by every tick, `after_step` by every leg. Neither acts; the shell carries out what they say with
+guarded updates, and losing such a race is normal: the next tick decides again from what is then true.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from fleet.core import gates
+from fleet.core.model import OnFailure, Reason, Reversibility, Strategy
+from fleet.core.states import (
+    STEP_FAILED,
+    TARGET_ENDED,
+    TARGET_IN_FLIGHT,
+    ChangeState,
+    Control,
+    StepState,
+    TargetState,
+)
+from fleet.core.waves import Network
+
+_T = TargetState
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """One target of a run as the tick sees it."""
+
+    id: int
+    name: str
+    wave: int
+    domain: str
+    state: TargetState
+    changed: bool | None = None
+    drained: bool = False  # traffic is (being) taken off it by this run
+    claimed: bool = False  # a worker holds a live claim on one of its steps
+    due: bool = False  # one of its steps may be worked on now, and no message for it is on its way
+    worst_case_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One live run as the tick sees it. `tolerated`: failures a person has already looked at and resumed after."""
+
+    id: int
+    change_state: ChangeState
+    control: Control
+    strategy: Strategy
+    targets: tuple[TargetView, ...]
+    window_end: datetime | None = None
+    tolerated: int = 0
+
+
+@dataclass(frozen=True)
+class FleetView:
+    """Everything outside this run that limits it. `engaged`: device -> (failure domain, drained, who holds it)."""
+
+    network: Network
+    engaged: Mapping[str, gates.Engaged] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Admit:
+    """Begin a target: pending > baselining, if the admission generation is still the one that was read."""
+
+    target: TargetView
+
+
+@dataclass(frozen=True)
+class Kick:
+    """Hand a due target to a worker."""
+
+    target: TargetView
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Put a target back: it is in flight and must stop, or it is done and the run takes everything back."""
+
+    target: TargetView
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Release:
+    """A target of which nothing was touched goes back to pending."""
+
+    target: TargetView
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The run stops starting steps until a person resumes or aborts it."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A paused run goes on."""
+
+
+@dataclass(frozen=True)
+class End:
+    """The run is over."""
+
+    state: ChangeState
+    reason: str
+
+
+Action = Admit | Kick | RollBack | Release | Pause | Resume | End
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now, and why everything that is not done is not done."""
+
+    actions: tuple[Action, ...]
+    holds: tuple[Reason, ...] = ()
+
+
+def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
+    """Everything that may happen in this run now. Errors are looked at before successes."""
+    flying = [t for t in run.targets if t.state in TARGET_IN_FLIGHT]
+    failed = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
+    over = len(failed) > run.strategy.max_failures + run.tolerated
+    match run.control:
+        case Control.PAUSE:
+            if run.change_state is not ChangeState.PAUSED:
+                return Decision((Pause(_asked("pause")),), (_asked("pause"),))
+            return Decision((), (_asked("pause"),))
+        case Control.ABORT | Control.ROLLBACK:
+            return _stopping(run, fleet, flying, everything=run.control is Control.ROLLBACK, now=now)
+        case Control.NONE:
+            pass
+    if over and run.strategy.on_failure is OnFailure.PAUSE and run.change_state is not ChangeState.PAUSED:
+        return Decision((Pause(_too_many(run, failed)),), (_too_many(run, failed),))
+    actions: list[Action] = []
+    if run.change_state is ChangeState.PAUSED:
+        actions.append(Resume())
+    actions += [Kick(t) for t in flying if t.due]
+    if over:
+        actions += _take_back(run, fleet, failed, now)
+        return _end_or(run, actions, (_too_many(run, failed),))
+    admitted, holds = _admissions(run, fleet, flying, now)
+    return _end_or(run, [*actions, *admitted], holds)
+
+
+def _asked(what: str) -> Reason:
+    return Reason("run", f"{what} was asked for", "no such request", "Resume it, or abort it to roll back.")
+
+
+def _too_many(run: RunView, failed: Sequence[TargetView]) -> Reason:
+    names = ", ".join(f"{t.name} {t.state}" for t in failed[:5]) + (" ..." if len(failed) > 5 else "")
+    return Reason(
+        "failures",
+        f"{len(failed)} ({names})",
+        f"at most {run.strategy.max_failures + run.tolerated} (max_failures)",
+        "No further target starts. Look at the failed targets; a new revision can be planned once they are right.",
+    )
+
+
+def _stopping(
+    run: RunView, fleet: FleetView, flying: Sequence[TargetView], *, everything: bool, now: datetime
+) -> Decision:
+    """Abort and rollback: nothing new starts, what is in flight goes back, with `everything` also what is done."""
+    reason = Reason("run", "stopped by a person", "to go on", "What is in flight is rolled back and verified.")
+    actions: list[Action] = []
+    if run.change_state is ChangeState.PAUSED:
+        actions.append(Resume())
+    for target in flying:
+        if target.claimed:
+            continue  # its worker sees the stop at its next claim; the lease bounds the wait
+        match target.state:
+            case _T.ROLLING_BACK:
+                actions += [Kick(target)] if target.due else []
+            case _T.BASELINING:
+                actions.append(Release(target, reason))
+            case _:
+                actions.append(RollBack(target, reason))
+    if everything:
+        actions += _back_to_start(run, fleet, [t for t in run.targets if t.state is _T.DONE and t.changed], reason, now)
+    return _end_or(run, actions, (reason,))
+
+
+def _take_back(run: RunView, fleet: FleetView, failed: Sequence[TargetView], now: datetime) -> list[Action]:
+    """What `on_failure` asks beyond the failed target itself."""
+    reason = _too_many(run, failed)
+    waves = {t.wave for t in failed}
+    match run.strategy.on_failure:
+        case OnFailure.ROLLBACK_TARGET | OnFailure.PAUSE:
+            return []
+        case OnFailure.ROLLBACK_WAVE:
+            hit = [t for t in run.targets if t.wave in waves]
+        case OnFailure.ROLLBACK_ALL:
+            hit = list(run.targets)
+    flying = [t for t in hit if t.state in TARGET_IN_FLIGHT - {_T.ROLLING_BACK, _T.BASELINING} and not t.claimed]
+    done = [t for t in hit if t.state is _T.DONE and t.changed]
+    return [*(RollBack(t, reason) for t in flying), *_back_to_start(run, fleet, done, reason, now)]
+
+
+def _back_to_start(
+    run: RunView, fleet: FleetView, done: Sequence[TargetView], reason: Reason, now: datetime
+) -> list[Action]:
+    """Rolling a finished target back drains it again, so the budget and the topology are asked as for a start."""
+    taken = _taken(run)
+    actions: list[Action] = []
+    for target in done:
+        if not gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged):
+            taken[target.name] = target.domain
+            actions.append(RollBack(target, reason))
+    return actions
+
+
+def _taken(run: RunView) -> dict[str, str]:
+    """Devices of this run that count against the budget: in flight and not merely soaking, or stuck while drained."""
+    return {
+        t.name: t.domain
+        for t in run.targets
+        if t.state in TARGET_IN_FLIGHT - {_T.SOAKING} or (t.state is _T.STUCK and t.drained)
+    }
+
+
+def open_wave(targets: Sequence[TargetView]) -> int | None:
+    """The lowest wave that is not finished; None when all are."""
+    return min((t.wave for t in targets if t.state not in TARGET_ENDED), default=None)
+
+
+def _admissions(
+    run: RunView, fleet: FleetView, flying: Sequence[TargetView], now: datetime
+) -> tuple[list[Action], tuple[Reason, ...]]:
+    wave = open_wave(run.targets)
+    taken = _taken(run)
+    actions: list[Action] = []
+    holds: dict[Reason, None] = {}
+    full = False
+    for target in run.targets:
+        if target.state is not _T.PENDING or target.wave != wave or full:
+            continue
+        reasons = [
+            *gates.fits_window(target.name, target.worst_case_s, run.window_end, now),
+            *gates.device_free(target.name, fleet.engaged),
+            *gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged),
+        ]
+        if reasons:
+            holds.update(dict.fromkeys(reasons))
+            full = len(holds) >= 20  # enough to tell a person why; the budget is used up for this tick
+            continue
+        taken[target.name] = target.domain
+        actions.append(Admit(target))
+    return actions, tuple(holds)
+
+
+def _end_or(run: RunView, actions: list[Action], holds: Sequence[Reason]) -> Decision:
+    """End the run when nothing is in flight and nothing can start any more; otherwise go on."""
+    flying = any(t.state in TARGET_IN_FLIGHT for t in run.targets)
+    moving = [a for a in actions if not isinstance(a, Resume)]
+    if flying or moving:
+        return Decision(tuple(actions), tuple(holds))
+    pending = [t for t in run.targets if t.state is _T.PENDING]
+    failed = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
+    stopped = run.control is not Control.NONE or len(failed) > run.strategy.max_failures + run.tolerated
+    taking_back = run.control is Control.ROLLBACK or (stopped and run.strategy.on_failure is OnFailure.ROLLBACK_ALL)
+    if pending and not stopped:
+        return Decision(tuple(actions), tuple(holds))  # waits for a window or for room: the holds say which
+    if taking_back and any(t.state is _T.DONE and t.changed for t in run.targets):
+        return Decision(tuple(actions), tuple(holds))  # still to be rolled back, waits for room
+    state = final_state(run.targets, stopped=stopped)
+    if run.change_state is ChangeState.PAUSED and not any(isinstance(a, Resume) for a in actions):
+        return Decision(tuple(actions), tuple(holds))
+    return Decision((*actions, End(state, summary(run.targets))), tuple(holds))
+
+
+def final_state(targets: Sequence[TargetView], *, stopped: bool) -> ChangeState:
+    """How a run that is over ended: succeeded, rolled back (nothing stays changed), or failed (a person must look)."""
+    if not stopped:
+        return ChangeState.SUCCEEDED
+    if any(t.state is _T.STUCK for t in targets) or any(t.state is _T.DONE and t.changed for t in targets):
+        return ChangeState.FAILED
+    return ChangeState.ROLLED_BACK
+
+
+def summary(targets: Sequence[TargetView]) -> str:
+    """Counts of where the targets ended, for people: "4 done, 1 rolled back, 1 never started"."""
+    words = {_T.DONE: "done", _T.ROLLED_BACK: "rolled back", _T.STUCK: "stuck", _T.PENDING: "never started"}
+    counts = [(sum(t.state is state for t in targets), word) for state, word in words.items()]
+    return ", ".join(f"{n} {word}" for n, word in counts if n) or "no targets"
+
+
+# --- one target, after one step -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of a target as the leg sees it, in order of `index`. `back`: it belongs to the way back."""
+
+    index: int
+    verb: str
+    phase: TargetState
+    state: StepState
+    acts: bool
+    disruptive: bool
+    reversibility: Reversibility
+    back: bool = False
+    sent: bool = False  # the device may have been touched by it
+    changed: bool = False  # it found something to do
+
+
+class Then(StrEnum):
+    """What a leg does after a step."""
+
+    NEXT = "next"
+    FINISH = "finish"
+    ROLL_BACK = "roll back"
+    STUCK = "stuck"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True)
+class AfterStep:
+    """The decision after a step: what to do, the state the target has then, and the index of the step to go on with."""
+
+    then: Then
+    state: TargetState
+    next_index: int | None = None
+    changed: bool | None = None
+
+
+def after_step(state: TargetState, steps: Sequence[StepView], at: int, *, moved: bool = False) -> AfterStep:
+    """What follows when step `at` has ended (done or failed). `moved`: facts moved since approval; nothing was touched.
+
+    Rules: only a verified device is undrained; a failed way back is stuck; a failure before the first touch rolls
+    nothing back.
+    """
+    step = next(s for s in steps if s.index == at)
+    if moved and state is _T.BASELINING:
+        return AfterStep(Then.HOLD, _T.PENDING)
+    if step.state in STEP_FAILED:
+        if step.back:
+            return AfterStep(Then.STUCK, _T.STUCK)
+        if state is _T.BASELINING or not any(s.sent for s in steps):
+            return AfterStep(Then.STUCK, _T.STUCK)
+        return AfterStep(Then.ROLL_BACK if can_roll_back(steps) else Then.STUCK, _T.ROLLING_BACK)
+    following = [s for s in steps if s.index > at and s.back == step.back and s.state is StepState.READY]
+    if following:
+        upcoming = min(following, key=lambda s: s.index)
+        return AfterStep(Then.NEXT, _T.ROLLING_BACK if step.back else upcoming.phase, upcoming.index)
+    if step.back:
+        return AfterStep(Then.FINISH, _T.ROLLED_BACK, changed=False)
+    return AfterStep(Then.FINISH, _T.DONE, changed=any(s.changed and s.verb not in {"drain", "undrain"} for s in steps))
+
+
+def can_roll_back(steps: Sequence[StepView]) -> bool:
+    """Is there a way back by itself from everything that was touched?"""
+    one_way = {Reversibility.BY_REFLASH, Reversibility.NOT_AT_ALL}
+    return not any(s.sent and s.acts and not s.back and s.reversibility in one_way for s in steps)
+
+
+@dataclass(frozen=True)
+class BackStep:
+    """One step of the way back: a verb to run again, or (`undoes`) the step whose captured artifact is restored."""
+
+    verb: str
+    undoes: int | None = None
+    like: int | None = None  # the forward step whose parameters it takes
+
+
+def way_back(steps: Sequence[StepView]) -> tuple[BackStep, ...]:
+    """The rollback of a target, derived from what was touched: drain again if traffic may be back, undo in reverse,
+    verify, undrain.
+
+    A step whose outcome is in doubt counts as touched. Empty when nothing was touched.
+    """
+    touched = [s for s in steps if not s.back and s.acts and s.sent]
+    if not touched:
+        return ()
+    drains = [s for s in touched if s.verb == "drain"]
+    undrains = [s for s in steps if s.verb == "undrain" and not s.back]
+    undo = [
+        BackStep(s.verb, undoes=s.index)
+        for s in reversed(touched)
+        if s.verb not in {"drain", "undrain"} and s.reversibility is not Reversibility.NOTHING_TO_UNDO
+    ]
+    carries_again = any(s.verb == "undrain" for s in touched)
+    disruptive = any(s.disruptive for s in touched if BackStep(s.verb, undoes=s.index) in undo)
+    back: list[BackStep] = []
+    if drains and carries_again and disruptive:
+        back.append(BackStep("drain", like=drains[0].index))
+    back += undo
+    verify = next((s for s in steps if s.verb == "verify" and not s.back), None)
+    if verify is not None:
+        back.append(BackStep("verify", like=verify.index))
+    if drains:
+        back += [BackStep("undrain", like=s.index) for s in undrains]
+    return tuple(back)

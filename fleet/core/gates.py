@@ -1,0 +1,109 @@
+"""May it start, may it take traffic off: each gate answers with reasons, all of them at once; empty means yes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleet.core.model import Budget, Reason
+from fleet.core.states import ChangeState
+from fleet.core.waves import Network, broken_promises
+
+
+@dataclass(frozen=True)
+class Engaged:
+    """A device that somebody else holds: its failure domain, whether its traffic is off, and who ("change 7")."""
+
+    domain: str
+    drained: bool
+    by: str
+
+
+def may_approve(state: ChangeState, *, author: str, approver: str, fatal: int) -> tuple[Reason, ...]:
+    """May this person approve this change now? The author never may, on any path (rule 1)."""
+    reasons = []
+    if state is not ChangeState.SUBMITTED:
+        reasons.append(Reason("change", str(state), "submitted", "Only a submitted change can be approved."))
+    if author == approver:
+        reasons.append(Reason("approver", f"{approver}, who is the author", "a second person",
+                              "Ask a colleague to review and approve it."))  # fmt: skip
+    if fatal:
+        reasons.append(Reason("findings", f"{fatal} fatal", "none", "Mend the plan; fatal findings stop it."))
+    return tuple(reasons)
+
+
+def may_submit(state: ChangeState, *, fatal: int, planned: bool) -> tuple[Reason, ...]:
+    """May this change be put before approvers?"""
+    reasons = []
+    if state is not ChangeState.DRAFT:
+        reasons.append(Reason("change", str(state), "draft", "Only a draft can be submitted."))
+    if not planned:
+        reasons.append(Reason("plan", "none", "a plan", "Plan the change first."))
+    if fatal:
+        reasons.append(Reason("findings", f"{fatal} fatal", "none", "Mend what the findings name, then plan again."))
+    return tuple(reasons)
+
+
+def may_start(
+    state: ChangeState, *, digest: str, approved_digest: str | None, window_end: datetime | None, now: datetime
+) -> tuple[Reason, ...]:
+    """May an approved change begin to run now?"""
+    reasons = []
+    if state not in {ChangeState.APPROVED, ChangeState.SCHEDULED}:
+        reasons.append(Reason("change", str(state), "approved", "Have it approved first."))
+    if approved_digest is not None and approved_digest != digest:
+        reasons.append(Reason("digest", digest[:12], f"{approved_digest[:12]}, which was approved",
+                              "The plan is not the approved one; submit it again."))  # fmt: skip
+    if approved_digest is None:
+        reasons.append(Reason("approval", "none for this plan", "one approval of exactly this digest",
+                              "Have the newest revision approved."))  # fmt: skip
+    if window_end is not None and window_end <= now:
+        reasons.append(Reason("window", f"ended {window_end:%Y-%m-%d %H:%M} UTC", "still open", "Choose a later end."))
+    return tuple(reasons)
+
+
+def fits_window(name: str, worst_case_s: float, window_end: datetime | None, now: datetime) -> tuple[Reason, ...]:
+    """Point of no return: a target starts only if its worst case, with rollback, still fits (rule 7)."""
+    if window_end is None or now + timedelta(seconds=worst_case_s) <= window_end:
+        return ()
+    left = max(0.0, (window_end - now).total_seconds())
+    return (
+        Reason(
+            f"window for {name}",
+            f"{left:.0f} s left",
+            f"{worst_case_s:.0f} s (worst case with rollback)",
+            "It is carried to the next window.",
+        ),
+    )
+
+
+def device_free(name: str, engaged: Mapping[str, Engaged]) -> tuple[Reason, ...]:
+    """Is no other change working on the device?"""
+    if (holder := engaged.get(name)) is None:
+        return ()
+    return (Reason(name, f"in the hands of {holder.by}", "no other change on it", "It starts when that has ended."),)
+
+
+def room_for(
+    name: str,
+    domain: str,
+    budget: Budget,
+    network: Network,
+    taken: Mapping[str, str],
+    engaged: Mapping[str, Engaged],
+) -> tuple[Reason, ...]:
+    """May this device be drained beside what is drained already, in this run (`taken`) and in all others?"""
+    down = {**{n: e.domain for n, e in engaged.items() if e.drained}, **taken}
+    down.pop(name, None)
+    reasons = []
+    if len(down) + 1 > budget.total:
+        reasons.append(Reason("budget", f"{len(down)} of {budget.total} drained or in flight",
+                              "room for one more", "Waits for one of them to carry traffic again."))  # fmt: skip
+    here = sorted(n for n, d in down.items() if d == domain)
+    if len(here) + 1 > budget.per_failure_domain:
+        reasons.append(Reason(f"failure domain {domain}", f"{', '.join(here)} drained or in flight",
+                              f"at most {budget.per_failure_domain} at once", "Waits for it."))  # fmt: skip
+    if not reasons:
+        number = network.component_of.get(name)
+        near = [n for n in down if network.component_of.get(n) == number]
+        reasons += broken_promises(network, [*near, name], about=name)
+    return tuple(reasons)

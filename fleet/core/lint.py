@@ -1,0 +1,70 @@
+"""Findings on a plan before anybody approves it: FATAL stops it, WARN is shown."""
+
+from collections.abc import Iterator
+
+from fleet.core.model import Finding, Plan, PlannedTarget, Reason, Reversibility, Severity
+
+
+def look_at(plan: Plan) -> tuple[Finding, ...]:
+    """Every finding that the plan itself shows; topology findings come from the wave builder."""
+    findings = list(_strategy(plan))
+    for target in plan.targets:
+        findings += _drain_order(target)
+        findings += _one_way(target)
+    if not plan.targets:
+        reason = Reason("targets", "none", "at least one device", "Widen the target selection.")
+        findings.append(Finding("no-targets", Severity.FATAL, reason))
+    return tuple(dict.fromkeys(findings))
+
+
+def _strategy(plan: Plan) -> Iterator[Finding]:
+    budget = plan.strategy.budget
+    if budget.total < 1 or budget.per_failure_domain < 1:
+        found = f"total {budget.total}, per failure domain {budget.per_failure_domain}"
+        yield Finding(
+            "budget-empty", Severity.FATAL,
+            Reason("strategy.budget", found, "at least 1 each", "No target could ever start; raise it."),
+        )  # fmt: skip
+
+
+def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
+    """Nothing disruptive outside drain .. undrain; nothing undrained that was not verified (rule 2)."""
+    drained = verified = False
+    for step in target.steps:
+        match step.verb:
+            case "drain":
+                drained, verified = True, False
+            case "verify":
+                verified = True
+            case "undrain":
+                if not verified:
+                    yield Finding(
+                        "undrain-unverified", Severity.FATAL,
+                        Reason(f"recipe step undrain on {target.name}", "no verify before it",
+                               "a verify between the last act and undrain", "Add a verify step."),
+                    )  # fmt: skip
+                drained = False
+            case _ if step.disruptive:
+                verified = False
+                if not drained:
+                    yield Finding(
+                        "disruptive-undrained", Severity.FATAL,
+                        Reason(f"recipe step {step.verb} on {target.name}", "not drained before it",
+                               "a drain step before anything disruptive", "Add drain and undrain around it."),
+                    )  # fmt: skip
+    if drained:
+        yield Finding(
+            "never-undrained", Severity.FATAL,
+            Reason(f"recipe on {target.name}", "drain without undrain", "an undrain after the last verify",
+                   "Add an undrain step."),
+        )  # fmt: skip
+
+
+def _one_way(target: PlannedTarget) -> Iterator[Finding]:
+    for step in target.steps:
+        if step.reversibility in {Reversibility.BY_REFLASH, Reversibility.NOT_AT_ALL}:
+            yield Finding(
+                "one-way", Severity.WARN,
+                Reason(f"{step.verb} on {target.name}", f"reversible {step.reversibility}",
+                       "a step that can be undone by itself", "Approve only with a way back in mind."),
+            )  # fmt: skip
