@@ -95,9 +95,18 @@ class Session(Protocol):
         ...
 
     def batch(
-        self, commands: Mapping[str, list[str]], *, timeout_s: float = 30.0, root: bool = False
+        self,
+        commands: Mapping[str, list[str]],
+        *,
+        per_interface: Mapping[str, list[str]] | None = None,
+        timeout_s: float = 30.0,
+        root: bool = False,
     ) -> dict[str, Answer]:
-        """Run many commands in one round trip; every name gets its own answer, a failing one stops nothing."""
+        """Run many commands in one round trip; every name gets its own answer, a failing one stops nothing.
+
+        `per_interface` commands run once for each interface but lo, which is their last argument; their answers are
+        named NAME:IFACE. Standard error is merged into `out`.
+        """
         ...
 
     def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
