@@ -7,6 +7,7 @@ A warning for whoever adds a guard: conditions on the row itself stay plain filt
 evaluate that again after it waited for the row lock, and two workers would both win.
 """
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -42,7 +43,9 @@ class Note:
 
 
 def _event(change_id: int, kind: str, note: Note, now: datetime, **about: int | None) -> Event:
-    return Event(change_id=change_id, at=now, actor=note.actor, kind=kind, text=note.text, data=dict(note.data), **about)
+    return Event(
+        change_id=change_id, at=now, actor=note.actor, kind=kind, text=note.text, data=dict(note.data), **about
+    )
 
 
 def note(change_id: int, kind: str, what: Note, now: datetime, *, target_id: int | None = None) -> None:
@@ -63,9 +66,7 @@ def move_change(change: Change, to: ChangeState, what: Note, now: datetime) -> b
     return True
 
 
-def move_target(
-    target: TargetRun, to: TargetState, what: Note, now: datetime, *, reasons: Sequence[str] = ()
-) -> bool:
+def move_target(target: TargetRun, to: TargetState, what: Note, now: datetime, *, reasons: Sequence[str] = ()) -> bool:
     """Move a target from the state and generation it was read in."""
     try:
         with transaction.atomic():
@@ -143,10 +144,15 @@ def admit(targets: Sequence[TargetRun], generation: int, what: Note, now: dateti
                 raise _Lost
             StepRun.objects.filter(target__in=ids, index=0).update(due_at=now)
             Event.objects.bulk_create(
-                _event(t.run.revision.change_id, "target baselining", Note(what.actor, f"{t.name}: {what.text}"), now,
-                       target_id=t.pk)
+                _event(
+                    t.run.revision.change_id,
+                    "target baselining",
+                    Note(what.actor, f"{t.name}: {what.text}"),
+                    now,
+                    target_id=t.pk,
+                )
                 for t in targets
-            )  # fmt: skip
+            )
     except (_Lost, IntegrityError):
         return False
     return True
@@ -179,9 +185,13 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
     try:
         with transaction.atomic():
             rows = StepRun.objects.filter(
-                Exists(going), Exists(unmoved), pk=step.pk, generation=step.generation,
-                state__in=STEP_OPEN, due_at__lte=now,
-            )  # fmt: skip
+                Exists(going),
+                Exists(unmoved),
+                pk=step.pk,
+                generation=step.generation,
+                state__in=STEP_OPEN,
+                due_at__lte=now,
+            )
             won = rows.update(
                 state=StepState.CLAIMED,
                 attempt=F("attempt") + 1,
@@ -195,15 +205,37 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
             events = []
             if phase is not TargetState(target.state):
                 _move_target(target, phase, now)
-                events.append(_event(hand.change_id, f"target {phase}", Note(worker, f"{target.name}: {phase}"), now,
-                                     target_id=target.pk))  # fmt: skip
+                events.append(
+                    _event(
+                        hand.change_id,
+                        f"target {phase}",
+                        Note(worker, f"{target.name}: {phase}"),
+                        now,
+                        target_id=target.pk,
+                    )
+                )
             if step.attempt == 0:  # a step that waits is claimed many times; its beginning is told once
-                events.append(_event(hand.change_id, "step claimed", Note(worker, f"{target.name}: {step.title} begins"),
-                                     now, target_id=target.pk, step_id=step.pk))  # fmt: skip
+                events.append(
+                    _event(
+                        hand.change_id,
+                        "step claimed",
+                        Note(worker, f"{target.name}: {step.title} begins"),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
             elif step.state == StepState.CLAIMED:
-                events.append(_event(hand.change_id, "step claimed",
-                                     Note(worker, f"{target.name}: {step.title} taken over, the lease had expired"),
-                                     now, target_id=target.pk, step_id=step.pk))  # fmt: skip
+                events.append(
+                    _event(
+                        hand.change_id,
+                        "step claimed",
+                        Note(worker, f"{target.name}: {step.title} taken over, the lease had expired"),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
             Event.objects.bulk_create(events)
     except _Lost:
         return False
@@ -215,7 +247,7 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
 
 
 def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datetime) -> bool:
-    """Commit what restores the device, before it is touched (rule 3). The first artifact of a step is never replaced."""
+    """Commit what restores the device, before it is touched (rule 3). A step's first artifact is never replaced."""
     step = hand.row
     values: dict[str, Any] = {"sent_at": now}
     if step.artifact is None and artifact is not None:
@@ -265,18 +297,28 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
         with transaction.atomic():
             rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
             written = rows.update(
-                state=result.state, due_at=result.due_at, data=dict(result.data), reasons=list(result.reasons),
-                changed=result.changed, ended_at=None if waits else now,
-            )  # fmt: skip
+                state=result.state,
+                due_at=result.due_at,
+                data=dict(result.data),
+                reasons=list(result.reasons),
+                changed=result.changed,
+                ended_at=None if waits else now,
+            )
             if written != 1:
                 raise _Lost
             events = []
             # A wait is told once: the first time, and when its reasons change.
             if not waits or list(result.reasons) != step.reasons or step.attempt == 1:
-                events.append(_event(hand.change_id, f"step {'waits' if waits else result.state}",
-                                     Note(worker, f"{target.name}: {step.title} {result.text}",
-                                          {"reasons": list(result.reasons)}),
-                                     now, target_id=target.pk, step_id=step.pk))  # fmt: skip
+                events.append(
+                    _event(
+                        hand.change_id,
+                        f"step {'waits' if waits else result.state}",
+                        Note(worker, f"{target.name}: {step.title} {result.text}", {"reasons": list(result.reasons)}),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
             if follow is not None:
                 moved = _follow(hand, follow, result, events, worker=worker, now=now)
             Event.objects.bulk_create(events)
@@ -292,20 +334,21 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
 def _follow(
     hand: StepInHand, follow: Follow, result: Result, events: list[Event], *, worker: str, now: datetime
 ) -> list[TargetState]:
-    target, moved = hand.target, []
-    origin_state, origin_generation, origin_drained = target.state, target.generation, target.drained
+    target, moved = copy.copy(hand.target), []  # a copy: the row in hand is put right once the transaction has held
     for state in (follow.via, follow.state):
         if state is None or state is TargetState(target.state):
             continue
         _move_target(target, state, now, reasons=result.reasons, changed=follow.changed)
         why = f" ({'; '.join(result.reasons)})" if result.reasons else ""
-        events.append(_event(hand.change_id, f"target {state}", Note(worker, f"{target.name}: {state}{why}"), now,
-                             target_id=target.pk))  # fmt: skip
+        text = f"{target.name}: {state}{why}"
+        events.append(_event(hand.change_id, f"target {state}", Note(worker, text), now, target_id=target.pk))
         moved.append(state)
         _remember(target, state)
-    # The row in hand is put right again by the caller once the transaction has held.
-    target.state, target.generation, target.drained = origin_state, origin_generation, origin_drained
-    if follow.back:
+    if follow.state is TargetState.PENDING:  # it begins again with a new baseline
+        StepRun.objects.filter(pk=hand.row.pk).update(
+            state=StepState.READY, due_at=None, ended_at=None, attempt=0, first_claimed_at=None, data={}
+        )
+    elif follow.back:
         StepRun.objects.bulk_create(follow.back)
     elif follow.reach is not None:
         StepRun.objects.filter(target=target.pk, index=follow.reach, due_at=None).update(due_at=now)
@@ -332,11 +375,45 @@ def roll_back(target: TargetRun, open_step: StepRun | None, back: Sequence[StepR
                     raise _Lost
             _move_target(target, TargetState.ROLLING_BACK, now, reasons=[what.text])
             StepRun.objects.bulk_create(back)
-            _event(change_id, "target rolling_back", Note(what.actor, f"{target.name}: rolling back: {what.text}"), now,
-                   target_id=target.pk).save(force_insert=True)  # fmt: skip
+            _event(
+                change_id,
+                "target rolling_back",
+                Note(what.actor, f"{target.name}: rolling back: {what.text}"),
+                now,
+                target_id=target.pk,
+            ).save(force_insert=True)
     except (_Lost, IntegrityError):
         return False
     _remember(target, TargetState.ROLLING_BACK)
+    return True
+
+
+def back_to_pending(target: TargetRun, what: Note, now: datetime) -> bool:
+    """A target of which nothing was touched goes back to where it has not begun; its baseline is taken anew later."""
+    try:
+        with transaction.atomic():
+            reached = StepRun.objects.filter(target=target.pk, due_at__isnull=False)
+            if reached.filter(state=StepState.CLAIMED, due_at__gt=now).exists():
+                raise _Lost
+            reached.update(
+                state=StepState.READY,
+                due_at=None,
+                generation=F("generation") + 1,
+                attempt=0,
+                data={},
+                first_claimed_at=None,
+            )
+            _move_target(target, TargetState.PENDING, now, reasons=[what.text])
+            _event(
+                target.run.revision.change_id,
+                "target pending",
+                Note(what.actor, f"{target.name}: {what.text}"),
+                now,
+                target_id=target.pk,
+            ).save(force_insert=True)
+    except _Lost:
+        return False
+    _remember(target, TargetState.PENDING)
     return True
 
 
@@ -374,11 +451,14 @@ def release(targets: Iterable[TargetRun], what: Note, now: datetime) -> int:
     for target in targets:
         with transaction.atomic():
             rows = TargetRun.objects.filter(pk=target.pk, state=TargetState.STUCK, engaged=True)
-            won = rows.update(
-                engaged=False, drained=False, released_by=what.actor, released_reason=what.text
-            )
+            won = rows.update(engaged=False, drained=False, released_by=what.actor, released_reason=what.text)
             if won:
-                note(target.run.revision.change_id, "target released",
-                     Note(what.actor, f"{target.name}: released: {what.text}"), now, target_id=target.pk)  # fmt: skip
+                note(
+                    target.run.revision.change_id,
+                    "target released",
+                    Note(what.actor, f"{target.name}: released: {what.text}"),
+                    now,
+                    target_id=target.pk,
+                )
             count += won
     return count

@@ -24,8 +24,14 @@ def may_approve(state: ChangeState, *, author: str, approver: str, fatal: int) -
     if state is not ChangeState.SUBMITTED:
         reasons.append(Reason("change", str(state), "submitted", "Only a submitted change can be approved."))
     if author == approver:
-        reasons.append(Reason("approver", f"{approver}, who is the author", "a second person",
-                              "Ask a colleague to review and approve it."))  # fmt: skip
+        reasons.append(
+            Reason(
+                "approver",
+                f"{approver}, who is the author",
+                "a second person",
+                "Ask a colleague to review and approve it.",
+            )
+        )
     if fatal:
         reasons.append(Reason("findings", f"{fatal} fatal", "none", "Mend the plan; fatal findings stop it."))
     return tuple(reasons)
@@ -51,11 +57,23 @@ def may_start(
     if state not in {ChangeState.APPROVED, ChangeState.SCHEDULED}:
         reasons.append(Reason("change", str(state), "approved", "Have it approved first."))
     if approved_digest is not None and approved_digest != digest:
-        reasons.append(Reason("digest", digest[:12], f"{approved_digest[:12]}, which was approved",
-                              "The plan is not the approved one; submit it again."))  # fmt: skip
+        reasons.append(
+            Reason(
+                "digest",
+                digest[:12],
+                f"{approved_digest[:12]}, which was approved",
+                "The plan is not the approved one; submit it again.",
+            )
+        )
     if approved_digest is None:
-        reasons.append(Reason("approval", "none for this plan", "one approval of exactly this digest",
-                              "Have the newest revision approved."))  # fmt: skip
+        reasons.append(
+            Reason(
+                "approval",
+                "none for this plan",
+                "one approval of exactly this digest",
+                "Have the newest revision approved.",
+            )
+        )
     if window_end is not None and window_end <= now:
         reasons.append(Reason("window", f"ended {window_end:%Y-%m-%d %H:%M} UTC", "still open", "Choose a later end."))
     return tuple(reasons)
@@ -96,12 +114,24 @@ def room_for(
     down.pop(name, None)
     reasons = []
     if len(down) + 1 > budget.total:
-        reasons.append(Reason("budget", f"{len(down)} of {budget.total} drained or in flight",
-                              "room for one more", "Waits for one of them to carry traffic again."))  # fmt: skip
+        reasons.append(
+            Reason(
+                "budget",
+                f"{len(down)} of {budget.total} drained or in flight",
+                "room for one more",
+                "Waits for one of them to carry traffic again.",
+            )
+        )
     here = sorted(n for n, d in down.items() if d == domain)
     if len(here) + 1 > budget.per_failure_domain:
-        reasons.append(Reason(f"failure domain {domain}", f"{', '.join(here)} drained or in flight",
-                              f"at most {budget.per_failure_domain} at once", "Waits for it."))  # fmt: skip
+        reasons.append(
+            Reason(
+                f"failure domain {domain}",
+                f"{', '.join(here)} drained or in flight",
+                f"at most {budget.per_failure_domain} at once",
+                "Waits for it.",
+            )
+        )
     if not reasons:
         number = network.component_of.get(name)
         near = [n for n in down if network.component_of.get(n) == number]

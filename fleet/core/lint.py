@@ -22,9 +22,10 @@ def _strategy(plan: Plan) -> Iterator[Finding]:
     if budget.total < 1 or budget.per_failure_domain < 1:
         found = f"total {budget.total}, per failure domain {budget.per_failure_domain}"
         yield Finding(
-            "budget-empty", Severity.FATAL,
+            "budget-empty",
+            Severity.FATAL,
             Reason("strategy.budget", found, "at least 1 each", "No target could ever start; raise it."),
-        )  # fmt: skip
+        )
 
 
 def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
@@ -39,32 +40,52 @@ def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
             case "undrain":
                 if not verified:
                     yield Finding(
-                        "undrain-unverified", Severity.FATAL,
-                        Reason(f"recipe step undrain on {target.name}", "no verify before it",
-                               "a verify between the last act and undrain", "Add a verify step."),
-                    )  # fmt: skip
+                        "undrain-unverified",
+                        Severity.FATAL,
+                        Reason(
+                            f"recipe step undrain on {target.name}",
+                            "no verify before it",
+                            "a verify between the last act and undrain",
+                            "Add a verify step.",
+                        ),
+                    )
                 drained = False
             case _ if step.disruptive:
                 verified = False
                 if not drained:
                     yield Finding(
-                        "disruptive-undrained", Severity.FATAL,
-                        Reason(f"recipe step {step.verb} on {target.name}", "not drained before it",
-                               "a drain step before anything disruptive", "Add drain and undrain around it."),
-                    )  # fmt: skip
+                        "disruptive-undrained",
+                        Severity.FATAL,
+                        Reason(
+                            f"recipe step {step.verb} on {target.name}",
+                            "not drained before it",
+                            "a drain step before anything disruptive",
+                            "Add drain and undrain around it.",
+                        ),
+                    )
     if drained:
         yield Finding(
-            "never-undrained", Severity.FATAL,
-            Reason(f"recipe on {target.name}", "drain without undrain", "an undrain after the last verify",
-                   "Add an undrain step."),
-        )  # fmt: skip
+            "never-undrained",
+            Severity.FATAL,
+            Reason(
+                f"recipe on {target.name}",
+                "drain without undrain",
+                "an undrain after the last verify",
+                "Add an undrain step.",
+            ),
+        )
 
 
 def _one_way(target: PlannedTarget) -> Iterator[Finding]:
     for step in target.steps:
         if step.reversibility in {Reversibility.BY_REFLASH, Reversibility.NOT_AT_ALL}:
             yield Finding(
-                "one-way", Severity.WARN,
-                Reason(f"{step.verb} on {target.name}", f"reversible {step.reversibility}",
-                       "a step that can be undone by itself", "Approve only with a way back in mind."),
-            )  # fmt: skip
+                "one-way",
+                Severity.WARN,
+                Reason(
+                    f"{step.verb} on {target.name}",
+                    f"reversible {step.reversibility}",
+                    "a step that can be undone by itself",
+                    "Approve only with a way back in mind.",
+                ),
+            )

@@ -1,0 +1,285 @@
+"""What a worker does: one shard of targets through one nornir run, each target walking its leg over one connection.
+
+A leg goes on from step to step until it must wait, until somebody else is to decide, or until its claim is refused.
+It keeps nothing: whatever is lost with this process is found again in the rows.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
+
+from fleet import clock
+from fleet.changes import transitions, way_back
+from fleet.changes.models import StepRun, TargetRun
+from fleet.core import decide
+from fleet.core import plan as planning
+from fleet.core.decide import StepView, Then
+from fleet.core.model import CheckSpec
+from fleet.core.states import STEP_OPEN, StepState, TargetState
+from inventory.models import Router
+from playbooks import registry, transport
+from playbooks.base import Answer, Device, DeviceError, Seen, Session, Step
+
+log = logging.getLogger(__name__)
+
+# Nothing is sent to a device later than this before the lease ends: a worker that was overtaken must not act any more.
+LEASE_MARGIN_S = 15.0
+# How long a step that found the network short of room waits before it looks again.
+HOLD_AGAIN_S = 5.0
+
+
+@dataclass
+class Job:
+    """One target with everything its leg needs, read in bulk for the whole shard."""
+
+    target: TargetRun
+    steps: list[StepRun]
+    device: Device
+    change_id: int
+    checks: tuple[CheckSpec, ...]
+    budget_total: int
+    drained_elsewhere: tuple[str, ...]
+
+    def reached(self, now: datetime) -> StepRun | None:
+        """The step that is due now."""
+        open_steps = [s for s in self.steps if s.state in STEP_OPEN and s.due_at is not None and s.due_at <= now]
+        return min(open_steps, key=lambda s: s.index, default=None)
+
+    def views(self) -> tuple[StepView, ...]:
+        return tuple(way_back.view(s) for s in self.steps)
+
+
+class LazySession:
+    """A `Session` that connects when the first command is sent, so that connecting counts as part of the step."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
+        return transport.leg_session(self.device).run(argv, stdin=stdin, timeout_s=timeout_s, root=root)
+
+    def batch(
+        self, commands: Mapping[str, list[str]], *, timeout_s: float = 30.0, root: bool = False, **more: Any
+    ) -> dict[str, Answer]:
+        return transport.leg_session(self.device).batch(commands, timeout_s=timeout_s, root=root, **more)
+
+    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
+        return transport.leg_session(self.device).put(path, text, mode=mode)
+
+
+def load_jobs(target_ids: Sequence[int]) -> list[Job]:
+    """Read a shard: five queries, however many targets. Targets that ended meanwhile are left out."""
+    targets = (
+        TargetRun.objects.in_flight()
+        .filter(pk__in=target_ids)
+        .select_related("run__revision")
+        .defer("run__revision__plan", "run__revision__recipe_text")
+        .with_steps()
+    )
+    rows = list(targets)
+    devices = Router.objects.devices([t.name for t in rows])
+    drained = dict(TargetRun.objects.engaged().filter(drained=True).values_list("name", "router__router_id"))
+    jobs = []
+    for target in rows:
+        strategy = planning.strategy_from_json(target.run.strategy)
+        jobs.append(
+            Job(
+                target=target,
+                steps=list(target.steps.all()),
+                device=devices[target.name],
+                change_id=target.run.revision.change_id,
+                checks=tuple(CheckSpec(c["name"], c["expect"]) for c in target.run.checks),
+                budget_total=strategy.budget.total,
+                drained_elsewhere=tuple(sorted(i for n, i in drained.items() if n != target.name and i)),
+            )
+        )
+    return jobs
+
+
+def run_shard(target_ids: Sequence[int], *, worker: str) -> None:
+    """Walk the legs of these targets, each in a thread, and return when all of them wait or have ended."""
+    jobs = {job.device.name: job for job in load_jobs(target_ids)}
+
+    def leg(device: Device) -> None:
+        try:
+            run_leg(jobs[device.name], worker=worker)
+        finally:
+            connection.close()  # this thread's own; nornir's threads end with the shard
+
+    for name, result in transport.run_shard([j.device for j in jobs.values()], leg, len(jobs) or 1).items():
+        if isinstance(result, Exception):
+            # A bug or a lost database, not a device: the lease brings the target back to another worker.
+            log.error("leg of %s ended with %s: %s", name, type(result).__name__, result, exc_info=result)
+
+
+def run_leg(job: Job, *, worker: str, now: Callable[[], datetime] = clock.now) -> None:
+    """Walk one target from the step that is due to where it must wait."""
+    session = LazySession(job.device)
+    lease_s = settings.SLIPWAY_LEASE_SECONDS
+    while (step := job.reached(now())) is not None:
+        hand = transitions.StepInHand(step, job.target, job.change_id)
+        if not transitions.claim(hand, worker=worker, now=now(), lease_s=lease_s):
+            return
+        outcome = _perform(job, hand, session, now=now)
+        if outcome.kind is OutcomeKind.LOST or not _conclude(job, hand, outcome, session, worker=worker, now=now):
+            return
+
+
+def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: Callable[[], datetime]) -> Outcome:
+    step = hand.row
+    driver = registry.driver(step.verb)
+    deadline_s = max(1.0, settings.SLIPWAY_LEASE_SECONDS - LEASE_MARGIN_S)
+
+    def ahead(artifact: Mapping[str, Any] | None) -> bool:
+        return transitions.write_ahead(hand, artifact, now())
+
+    act = perform if step.undoes_id is None else perform_rollback
+    return act(
+        driver,
+        session,
+        as_value(job, step, now()),
+        sent=step.sent_at is not None,
+        deadline_s=deadline_s,
+        write_ahead=ahead,
+    )
+
+
+def as_value(job: Job, step: StepRun, now: datetime) -> Step:
+    """The row as the value that a driver gets."""
+    origin = next((s for s in job.steps if s.pk == step.undoes_id), step)
+    baseline = next((s for s in job.steps if s.verb == "baseline"), None)
+    drain = next((s for s in job.steps if s.verb == "drain" and not s.back), None)
+    planned = planning.step_from_json(step.planned)
+    # On the way back the device is compared with how it was, not with what the change wanted it to be.
+    checks = tuple(replace(c, expect=None) for c in job.checks) if step.back else job.checks
+    return Step(
+        verb=step.verb,
+        params=planned.params,
+        planned=planned,
+        device=job.device,
+        artifact=origin.artifact,
+        baseline=baseline.data if baseline is not None and baseline.state == StepState.DONE else None,
+        checks=checks,
+        progress=step.data,
+        waited_s=(now - step.first_claimed_at).total_seconds() if step.first_claimed_at else 0.0,
+        drain_artifact=drain.artifact if drain is not None else None,
+        drained_elsewhere=job.drained_elsewhere,
+        budget_total=job.budget_total,
+    )
+
+
+def _conclude(
+    job: Job,
+    hand: transitions.StepInHand,
+    outcome: Outcome,
+    session: Session,
+    *,
+    worker: str,
+    now: Callable[[], datetime],
+) -> bool:
+    """Record what came of a step and what follows. True: the leg goes on at once."""
+    step, at = hand.row, now()
+    reasons = tuple(str(r) for r in outcome.reasons)
+    result = _result(step, outcome, reasons, at)
+    if result.state is StepState.READY:
+        transitions.record(hand, result, None, worker=worker, now=at)
+        return False
+    survey = Survey()
+    if step.verb == "baseline" and result.state is StepState.DONE:
+        survey = look_ahead(job, session, at)
+        at = now()
+        if survey.moved:
+            result = replace(result, reasons=survey.moved, text="found facts that moved since approval")
+    follow = _follow(job, step, result, survey, at)
+    if not transitions.record(hand, result, follow, worker=worker, now=at):
+        return False
+    for other in job.steps:
+        if follow.reach is not None and other.index == follow.reach and other.due_at is None:
+            other.due_at = at
+    if follow.back:
+        job.steps += follow.back
+    return follow.reach is not None or bool(follow.back)
+
+
+def _result(step: StepRun, outcome: Outcome, reasons: tuple[str, ...], at: datetime) -> transitions.Result:
+    took = (at - step.first_claimed_at).total_seconds() if step.first_claimed_at else 0.0
+    again = at + timedelta(seconds=outcome.after_s)
+    match outcome.kind:
+        case OutcomeKind.DONE:
+            text = f"done in {took:.1f} s" if outcome.changed else f"already so, {took:.1f} s"
+            if not registry.driver(step.verb).acts:
+                text = f"done in {took:.1f} s"
+            return transitions.Result(StepState.DONE, text, outcome.data, reasons, changed=outcome.changed)
+        case OutcomeKind.WAIT | OutcomeKind.RETRY:
+            return transitions.Result(StepState.READY, "waits", outcome.data, reasons, due_at=again)
+        case OutcomeKind.IMPOSSIBLE:
+            return transitions.Result(StepState.IMPOSSIBLE, "is impossible here", outcome.data, reasons)
+        case OutcomeKind.UNSURE:
+            return transitions.Result(StepState.UNSURE, "cannot be told done or not done", outcome.data, reasons)
+        case _:
+            holding = outcome.data.get("hold") and step.sent_at is None
+            if holding and took < step.planned["within_s"]:
+                due = at + timedelta(seconds=HOLD_AGAIN_S)
+                return transitions.Result(StepState.READY, "holds", outcome.data, reasons, due_at=due)
+            return transitions.Result(StepState.ERROR, "did not succeed", outcome.data, reasons)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the drivers of the coming steps see before anything is touched."""
+
+    already: bool = False  # every one of them: nothing to do on this device
+    moved: tuple[str, ...] = ()  # facts that are no longer what was approved
+
+
+def look_ahead(job: Job, session: Session, at: datetime) -> Survey:
+    """Ask every acting step, before the drain, whether it is already so and whether its facts still hold."""
+    seen: list[Seen] = []
+    moved: list[str] = []
+    for row in job.steps:
+        driver = registry.driver(row.verb)
+        if not driver.acts or row.back or row.verb in {"drain", "undrain"}:
+            continue
+        try:
+            look = driver.precheck(session, as_value(job, row, at))
+        except DeviceError as error:
+            moved.append(str(error))
+            continue
+        seen.append(look.seen)
+        if look.seen in {Seen.IMPOSSIBLE, Seen.UNKNOWN}:
+            moved += [str(r) for r in look.reasons] or [f"{row.title}: {look.seen}"]
+    return Survey(already=bool(seen) and all(s is Seen.ALREADY for s in seen), moved=tuple(moved))
+
+
+def _follow(job: Job, step: StepRun, result: transitions.Result, survey: Survey, at: datetime) -> transitions.Follow:
+    """What the target does after a step that has ended."""
+    if survey.already and not survey.moved:
+        return transitions.Follow(TargetState.DONE, changed=False)
+    views = tuple(
+        replace(v, state=result.state, changed=bool(result.changed)) if v.index == step.index else v
+        for v in job.views()
+    )
+    decided = decide.after_step(TargetState(job.target.state), views, step.index, moved=bool(survey.moved))
+    match decided.then:
+        case Then.NEXT:
+            via = TargetState.DRAINED if step.verb == "drain" and not step.back else None
+            # The phase of the next step is entered by its claim; until then the target stays where it is.
+            stays = via or TargetState(job.target.state)
+            return transitions.Follow(stays, reach=decided.next_index, via=via)
+        case Then.FINISH:
+            return transitions.Follow(decided.state, changed=decided.changed)
+        case Then.ROLL_BACK:
+            back = way_back.rows(job.target, job.steps, views, at)
+            if not back:
+                return transitions.Follow(TargetState.STUCK)
+            return transitions.Follow(TargetState.ROLLING_BACK, back=back)
+        case Then.HOLD:
+            return transitions.Follow(TargetState.PENDING, pause=f"{job.target.name}: {' '.join(survey.moved)}")
+        case Then.STUCK:
+            return transitions.Follow(TargetState.STUCK)

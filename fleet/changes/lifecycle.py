@@ -1,0 +1,242 @@
+"""What people do to a change: submit, approve, reject, start, pause, resume, abort, roll back, cancel, release.
+
+Web, commands and API all come through here. Each returns the reasons why not; empty means it was done.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from fleet.changes import transitions
+from fleet.changes.models import Approval, Change, Revision, Run, StepRun, TargetRun
+from fleet.changes.transitions import Note
+from fleet.core import gates
+from fleet.core import plan as planning
+from fleet.core.model import Reason
+from fleet.core.states import ChangeState, Control, TargetState
+from inventory.models import Router
+
+Reasons = tuple[Reason, ...]
+# State in which a target is while a step of this verb runs; every other verb acts on the device.
+PHASES = {
+    "baseline": TargetState.BASELINING,
+    "drain": TargetState.DRAINING,
+    "verify": TargetState.VERIFYING,
+    "undrain": TargetState.UNDRAINING,
+    "soak": TargetState.SOAKING,
+}
+
+
+def _raced(what: str) -> Reasons:
+    return (Reason(what, "moved meanwhile by somebody else", "as you saw it", "Look again, then decide again."),)
+
+
+def _name(person: AbstractBaseUser) -> str:
+    return person.get_username()
+
+
+def submit(change: Change, person: AbstractBaseUser, now: datetime) -> Reasons:
+    """Put a draft before approvers."""
+    revision = change.revision
+    state = ChangeState(change.state)
+    reasons = gates.may_submit(state, fatal=revision.fatal if revision else 0, planned=revision is not None)
+    if reasons:
+        return reasons
+    assert revision is not None
+    what = Note(_name(person), f"submitted revision {revision.number}, digest {revision.digest[:12]}")
+    return () if transitions.move_change(change, ChangeState.SUBMITTED, what, now) else _raced("change")
+
+
+def decide_on(
+    change: Change, person: AbstractBaseUser, now: datetime, *, approve: bool, digest: str, comment: str = ""
+) -> Reasons:
+    """Approve or reject exactly the plan with this digest (rule 1)."""
+    revision = change.revision
+    if revision is None:
+        return (Reason("plan", "none", "a plan", "Plan the change first."),)
+    reasons = list(_authorship(change, revision, person, approve=approve))
+    if digest != revision.digest:
+        reasons.append(
+            Reason(
+                "digest",
+                digest[:12] or "none",
+                f"{revision.digest[:12]}, the newest revision",
+                "The plan was edited since you opened it: read it again.",
+            )
+        )
+    if not approve and not comment:
+        reasons.append(Reason("comment", "none", "a reason for the refusal", "Say why, so that it can be mended."))
+    if reasons:
+        return tuple(reasons)
+    decision = Approval.APPROVED if approve else Approval.REJECTED
+    to = ChangeState.APPROVED if approve else ChangeState.REJECTED
+    text = f"{decision} revision {revision.number}, digest {digest[:12]}" + (f": {comment}" if comment else "")
+    with transaction.atomic():
+        if not transitions.move_change(change, to, Note(_name(person), text), now):
+            return _raced("change")
+        Approval.objects.create(
+            revision=revision, digest=digest, approver_id=person.pk, decision=decision, comment=comment, at=now
+        )
+    return ()
+
+
+def _authorship(change: Change, revision: Revision, person: AbstractBaseUser, *, approve: bool) -> Reasons:
+    """The author of the change and whoever wrote its newest revision are both authors."""
+    reasons: dict[Reason, None] = {}
+    for author in {change.author_id, revision.created_by_id}:
+        is_author = person.pk == author
+        reasons |= dict.fromkeys(
+            gates.may_approve(
+                ChangeState(change.state),
+                author=_name(person) if is_author else f"user {author}",
+                approver=_name(person),
+                fatal=revision.fatal if approve else 0,
+            )
+        )
+    return tuple(reasons)
+
+
+def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end: datetime | None = None) -> Reasons:
+    """Begin to execute the approved plan: the run, its targets and steps come into being, then the tick takes over."""
+    revision = change.revision
+    if revision is None:
+        return (Reason("plan", "none", "a plan", "Plan the change first."),)
+    digest = planning.digest(revision.plan)
+    reasons = list(
+        gates.may_start(
+            ChangeState(change.state),
+            digest=digest,
+            approved_digest=revision.approved_digest,
+            window_end=window_end,
+            now=now,
+        )
+    )
+    plan = revision.read_plan()
+    routers = {r.name: r for r in Router.objects.filter(name__in=[t.name for t in plan.targets])}
+    reasons += [
+        Reason(t.name, "not in the inventory", "every target of the plan", "Plan a new revision.")
+        for t in plan.targets
+        if t.name not in routers
+    ]
+    if reasons:
+        return tuple(reasons)
+    with transaction.atomic():
+        what = Note(
+            _name(person), f"started revision {revision.number}: {len(plan.targets)} targets, {len(plan.waves())} waves"
+        )
+        if change.state == ChangeState.APPROVED and not transitions.move_change(
+            change, ChangeState.SCHEDULED, Note(_name(person), "scheduled to start now"), now
+        ):
+            return _raced("change")
+        if not transitions.move_change(change, ChangeState.RUNNING, what, now):
+            return _raced("change")
+        _create_run(revision, person, routers, now, window_end=window_end)
+    return ()
+
+
+def _create_run(
+    revision: Revision,
+    person: AbstractBaseUser,
+    routers: dict[str, Router],
+    now: datetime,
+    *,
+    window_end: datetime | None,
+) -> None:
+    plan = revision.read_plan()
+    run = Run.objects.create(
+        revision=revision,
+        strategy=revision.plan["strategy"],
+        checks=revision.plan["checks"],
+        started_by_id=person.pk,
+        started_at=now,
+        window_end=window_end,
+    )
+    targets = TargetRun.objects.bulk_create(
+        TargetRun(
+            run=run,
+            router=routers[t.name],
+            name=t.name,
+            failure_domain=t.failure_domain,
+            wave=t.wave,
+            worst_case_s=planning.worst_case_s(t.steps),
+        )
+        for t in plan.targets
+    )
+    documents = {t["name"]: t["steps"] for t in revision.plan["targets"]}
+    StepRun.objects.bulk_create(
+        (
+            StepRun(
+                target=target,
+                index=index,
+                verb=step["verb"],
+                planned=step,
+                phase=PHASES.get(step["verb"], TargetState.APPLYING),
+            )
+            for target in targets
+            for index, step in enumerate(documents[target.name])
+        ),
+        batch_size=500,
+    )
+
+
+def _live_run(change: Change) -> Run | None:
+    runs = Run.objects.live().filter(revision__change=change).select_related("revision__change")
+    return runs.defer("revision__plan").first()
+
+
+def _ask(change: Change, person: AbstractBaseUser, control: Control, why: str, now: datetime, *, words: str) -> Reasons:
+    run = _live_run(change)
+    if run is None:
+        return (Reason("change", change.state, "running or paused", f"There is nothing to {control}."),)
+    if run.control == control:
+        return (Reason("run", f"{words} already asked for by {run.control_by}", "not yet asked for", ""),)
+    text = words + (f": {why}" if why else "")
+    return () if transitions.ask(run, control, Note(_name(person), text), now) else _raced("run")
+
+
+def pause(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
+    """Stop where it stands, undo nothing: no worker starts another step from now on."""
+    return _ask(change, person, Control.PAUSE, why, now, words="pause")
+
+
+def abort(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
+    """Stop now and roll back what is in flight."""
+    return _ask(change, person, Control.ABORT, why, now, words="abort")
+
+
+def roll_back(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
+    """Stop now and take everything back that this run has done."""
+    return _ask(change, person, Control.ROLLBACK, why, now, words="roll back everything")
+
+
+def resume(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
+    """Go on after a pause. Failures up to now count as looked at."""
+    run = _live_run(change)
+    if run is None or run.control != Control.PAUSE:
+        return (Reason("run", run.control if run else change.state, "pause", "Only a paused run can be resumed."),)
+    failed = run.targets.filter(state__in=[TargetState.STUCK, TargetState.ROLLED_BACK]).count()
+    what = Note(_name(person), "resume" + (f": {why}" if why else ""))
+    return () if transitions.ask(run, Control.NONE, what, now, tolerated=failed) else _raced("run")
+
+
+def cancel(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
+    """Withdraw a change that has not started."""
+    if change.state in {ChangeState.RUNNING, ChangeState.PAUSED} or change.ended:
+        return (Reason("change", change.state, "not yet started", "Abort it instead, if it runs."),)
+    what = Note(_name(person), "cancelled" + (f": {why}" if why else ""))
+    return () if transitions.move_change(change, ChangeState.CANCELLED, what, now) else _raced("change")
+
+
+def release(change: Change, person: AbstractBaseUser, now: datetime, *, names: Sequence[str], why: str) -> Reasons:
+    """A person has put stuck devices right by hand: Slipway lets go of them and their room in the budget."""
+    if not why:
+        return (Reason("reason", "none", "what was done to put it right", "Say it; it is kept."),)
+    rows = TargetRun.objects.filter(run__revision__change=change, name__in=names, state=TargetState.STUCK)
+    targets = list(rows.select_related("run__revision").defer("run__revision__plan"))
+    missing = sorted(set(names) - {t.name for t in targets})
+    if missing:
+        return (Reason(", ".join(missing), "not stuck in this change", "a stuck target", "Look at its state."),)
+    transitions.release(targets, Note(_name(person), why), now)
+    return ()

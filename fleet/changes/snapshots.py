@@ -1,0 +1,93 @@
+"""What the tick and the pages read: whole runs as values, in a constant number of queries."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from fleet.changes.models import Admission, Run, StepRun, TargetRun
+from fleet.core import plan as planning
+from fleet.core.decide import FleetView, RunView, TargetView
+from fleet.core.gates import Engaged
+from fleet.core.model import Topology
+from fleet.core.states import STEP_OPEN, ChangeState, Control, StepState, TargetState
+from fleet.core.waves import Network, prepare
+from inventory.topology import load as load_topology
+
+EMPTY_NETWORK = prepare(Topology({}))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One live run, the fleet around it, and the admission generation that was true before both were read."""
+
+    run: RunView
+    fleet: FleetView
+    admission: int
+
+
+def admission_generation() -> int:
+    """The generation that every start of a target bumps."""
+    return Admission.objects.values_list("generation", flat=True).get(pk=1)
+
+
+def load(run: Run, now: datetime) -> Snapshot:
+    """Read a run. Four queries, and those of the topology when something could start; however many targets."""
+    admission = admission_generation()  # first: whatever starts after this makes our starts refuse
+    claimed, due = _steps(run, now)
+    rows = run.targets.order_by("wave", "name").values_list(
+        "id", "name", "wave", "failure_domain", "state", "changed", "drained", "worst_case_s"
+    )
+    targets = tuple(
+        TargetView(pk, name, wave, domain, TargetState(state), changed, drained, pk in claimed, pk in due, worst)
+        for pk, name, wave, domain, state, changed, drained, worst in rows
+    )
+    change = run.revision.change
+    view = RunView(
+        run.pk,
+        ChangeState(change.state),
+        Control(run.control),
+        planning.strategy_from_json(run.strategy),
+        targets,
+        run.window_end,
+        run.tolerated,
+    )
+    return Snapshot(view, FleetView(_network(view), _engaged_elsewhere(run)), admission)
+
+
+def _network(view: RunView) -> Network:
+    """The topology, only when something may have to be drained: a run that merely soaks asks for none."""
+    waiting = any(t.state is TargetState.PENDING for t in view.targets)
+    undoing = view.control is Control.ROLLBACK or any(t.state is TargetState.STUCK for t in view.targets)
+    if (waiting and view.control is Control.NONE) or undoing:
+        return prepare(load_topology())
+    return EMPTY_NETWORK
+
+
+def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:
+    """Targets with a live claim, and targets with a due step that no message is on its way for."""
+    claimed: set[int] = set()
+    due: set[int] = set()
+    again = now - timedelta(seconds=settings.SLIPWAY_REKICK_SECONDS)
+    rows = StepRun.objects.filter(target__run=run, state__in=STEP_OPEN, due_at__isnull=False)
+    for target, state, due_at, kicked in rows.values_list("target_id", "state", "due_at", "target__kicked_at"):
+        if due_at > now:
+            if state == StepState.CLAIMED:
+                claimed.add(target)
+        elif kicked is None or kicked < due_at or kicked < again:
+            due.add(target)
+    return claimed, due
+
+
+def _engaged_elsewhere(run: Run) -> dict[str, Engaged]:
+    """Devices that other runs hold, and those that stayed behind stuck."""
+    rows = (
+        TargetRun.objects.engaged()
+        .exclude(run=run)
+        .values_list("name", "failure_domain", "state", "drained", "run__revision__change_id")
+    )
+    return {
+        name: Engaged(domain, drained or state not in {TargetState.SOAKING, TargetState.STUCK}, f"change {change}")
+        for name, domain, state, drained, change in rows
+    }

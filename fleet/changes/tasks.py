@@ -1,0 +1,18 @@
+"""The Celery tasks: they carry ids, are short, and may run twice or never (rule 9)."""
+
+from fleet import clock
+from fleet.celery import app
+from fleet.changes import dispatch, legs, orchestrate
+
+
+@app.task(name="slipway.tick")
+def tick() -> None:
+    """One round over all live runs."""
+    orchestrate.tick(clock.now())
+
+
+@app.task(name="slipway.run_shard")
+def run_shard(target_ids: list[int]) -> None:
+    """Walk the legs of a shard, then ring for a tick: what they finished may let others start."""
+    legs.run_shard(target_ids, worker=dispatch.worker_name())
+    tick.apply_async(expires=10)

@@ -1,0 +1,5 @@
+"""Addresses of changes, their targets and events."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
