@@ -1,0 +1,17 @@
+"""Inventory from a YAML file: preview it, then apply the preview. The format: docs/inventory.md."""
+
+from datetime import datetime
+
+from inventory.importers import apply as applying
+from inventory.importers import preview as previews
+from inventory.importers.preview import Preview
+
+
+def preview(text: str, *, accept_new_host_keys: bool = False) -> Preview:
+    """What importing this text would do, or everything that is wrong with it. Writes nothing."""
+    return previews.of_text(text, accept_new_host_keys=accept_new_host_keys)
+
+
+def apply(preview: Preview, *, now: datetime) -> None:
+    """Write a preview, all or nothing. Raises `apply.NotApplied` when it has errors or the database moved on."""
+    applying.write(preview, now=now)
