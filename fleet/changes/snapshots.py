@@ -29,7 +29,7 @@ class Snapshot:
 
 def admission_generation() -> int:
     """The generation that every start of a target bumps."""
-    return Admission.objects.values_list("generation", flat=True).get(pk=1)
+    return Admission.objects.get_or_create(pk=1)[0].generation
 
 
 def load(run: Run, now: datetime) -> Snapshot:

@@ -1,0 +1,162 @@
+"""From a recipe, its inputs and the inventory to a change with a planned revision. Reads rows; touches no device."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from fleet.changes import transitions
+from fleet.changes.models import Change, Revision
+from fleet.changes.transitions import Note
+from fleet.core import plan as planning
+from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity
+from fleet.core.states import CHANGE_MOVES, ChangeState
+from inventory.models import Observation, Router
+from inventory.topology import load as load_topology
+from playbooks import registry
+from playbooks.base import Impossible
+from playbooks.recipe import load_recipe, read_recipe, recipe_path
+
+
+class PlanRefused(Exception):
+    """The request cannot be planned; `reasons` says everything that is wrong with it."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        super().__init__(" ".join(str(r) for r in reasons))
+        self.reasons = tuple(reasons)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks for. `recipe`: a name that comes with Slipway, or a path. `names`: targets; empty = those
+    that the recipe's own `targets: where` selects."""
+
+    recipe: str
+    inputs: Mapping[str, Any]
+    names: tuple[str, ...] = ()
+    strategy: Mapping[str, Any] | None = None
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path as given, or the name of one that comes with Slipway. Raises RecipeRefused."""
+    path = Path(name)
+    return path if path.suffix in {".yaml", ".yml"} else recipe_path(name)
+
+
+def make_plan(request: Request) -> tuple[Plan, str]:
+    """The plan of a request and the text of its recipe.
+
+    Raises RecipeRefused (file, line, found, wanted) and PlanRefused (targets that do not exist).
+    """
+    path = find_recipe(request.recipe)
+    recipe = load_recipe(path, request.inputs)
+    routers = _select(request, read_recipe(path).targets)
+    return _render(recipe, routers), path.read_text(encoding="utf-8")
+
+
+def _select(request: Request, targets: Mapping[str, Any]) -> list[Router]:
+    rows = Router.objects.reachable().select_related("credential", "site__failure_domain").order_by("name")
+    if request.names:
+        found = {r.name: r for r in rows.filter(name__in=request.names)}
+        missing = [n for n in request.names if n not in found]
+        if missing:
+            known = list(Router.objects.values_list("name", flat=True))
+            raise PlanRefused([_unknown(n, known) for n in missing])
+        return [found[n] for n in dict.fromkeys(request.names)]
+    where = {("site__name" if key == "site" else key): value for key, value in targets.get("where", targets).items()}
+    selected = list(rows.filter(**where))
+    if not selected:
+        asked = ", ".join(f"{k}={v}" for k, v in where.items()) or "all routers"
+        raise PlanRefused(
+            [Reason("targets", f"no router with {asked}", "at least one", "Name them, or load the inventory.")]
+        )
+    return selected
+
+
+def _unknown(name: str, known: Sequence[str]) -> Reason:
+    close = get_close_matches(name, known, 1)
+    remedy = f"Did you mean {close[0]}?" if close else "See ./manage.py routers."
+    return Reason(f"target {name}", "no such router in the inventory", "a router that exists", remedy)
+
+
+def _render(recipe: Recipe, routers: Sequence[Router]) -> Plan:
+    facts = Observation.objects.latest_by_router([r.name for r in routers])
+    topology = load_topology()
+    steps: dict[str, list[PlannedStep]] = {}
+    refused: list[Finding] = []
+    for router in routers:
+        seen = facts.get(router.name)
+        if seen is None:
+            refused.append(
+                Finding(
+                    "no-facts",
+                    Severity.FATAL,
+                    Reason(
+                        router.name, "never observed", "facts to plan from", f"Run ./manage.py collect {router.name}."
+                    ),
+                )
+            )
+        device = router.device()
+        planned: list[PlannedStep] = []
+        for spec in recipe.steps:
+            try:
+                planned.append(registry.driver(spec.verb).plan(spec, device, seen.facts if seen else {}))
+            except Impossible as error:
+                refused.append(Finding("impossible", Severity.FATAL, error.reason))
+        steps[router.name] = planned
+    return planning.make(recipe, steps, topology, refused)
+
+
+def open_change(
+    request: Request, *, title: str, author: AbstractBaseUser, now: datetime, ticket: str = "", description: str = ""
+) -> Change:
+    """Plan a request and keep it as a new draft. Raises as `make_plan`; then nothing was written."""
+    plan, text = make_plan(request)
+    with transaction.atomic():
+        change = Change.objects.create(
+            title=title, author_id=author.pk, ticket=ticket, description=description, created_at=now
+        )
+        transitions.note(change.pk, "change draft", Note(author.get_username(), f"drafted: {title}"), now)
+        _add_revision(change, request, plan, text, author, now)
+    return change
+
+
+def revise(change: Change, request: Request, *, author: AbstractBaseUser, now: datetime) -> Change:
+    """A new revision: the change returns to draft and every approval of an older one is void."""
+    state = ChangeState(change.state)
+    if state is not ChangeState.DRAFT and ChangeState.DRAFT not in CHANGE_MOVES[state]:
+        raise PlanRefused([Reason("change", state, "not yet started", "Open a new change.")])
+    plan, text = make_plan(request)
+    with transaction.atomic():
+        if state is not ChangeState.DRAFT:
+            what = Note(author.get_username(), "edited: back to draft, approvals are void")
+            if not transitions.move_change(change, ChangeState.DRAFT, what, now):
+                raise PlanRefused([Reason("change", "moved meanwhile", "as you saw it", "Look again.")])
+        _add_revision(change, request, plan, text, author, now)
+    return change
+
+
+def _add_revision(
+    change: Change, request: Request, plan: Plan, text: str, author: AbstractBaseUser, now: datetime
+) -> Revision:
+    document = planning.document(plan)
+    last = change.revision
+    revision = Revision.objects.create(
+        change=change,
+        number=last.number + 1 if last else 1,
+        recipe=plan.recipe,
+        recipe_text=text,
+        inputs=dict(request.inputs),
+        plan=document,
+        digest=planning.digest(document),
+        created_by_id=author.pk,
+        created_at=now,
+    )
+    words = f"planned revision {revision.number}: {len(plan.targets)} targets, digest {revision.digest[:12]}"
+    transitions.note(change.pk, "change planned", Note(author.get_username(), words), now)
+    return revision

@@ -1,0 +1,42 @@
+"""The in-process engine: ticks until it is told to stop; the same tick that Celery's beat calls."""
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import OperationalError, close_old_connections
+from django.db.models import Min
+
+from fleet import clock
+from fleet.changes import dispatch, orchestrate
+from fleet.changes.models import StepRun
+from fleet.core.states import CHANGE_LIVE, STEP_OPEN
+
+log = logging.getLogger(__name__)
+
+
+def run(until: Callable[[], bool]) -> None:
+    """Tick at due times, whenever a shard has ended, and at least every SLIPWAY_TICK_SECONDS."""
+    while not until():
+        try:
+            orchestrate.tick(clock.now())
+            pause_s = _until_next_due()
+        except OperationalError:
+            # The database is away: nothing is lost, everything is found again in the rows.
+            log.exception("tick")
+            close_old_connections()
+            pause_s = settings.SLIPWAY_TICK_SECONDS
+        dispatch.doorbell.wait(pause_s)
+        dispatch.doorbell.clear()
+    dispatch.wait_idle()
+
+
+def _until_next_due() -> float:
+    live = StepRun.objects.filter(state__in=STEP_OPEN, target__run__revision__change__state__in=CHANGE_LIVE)
+    first = live.filter(target__run__ended_at__isnull=True).aggregate(at=Min("due_at"))["at"]
+    longest = settings.SLIPWAY_TICK_SECONDS
+    if first is None:
+        return longest
+    # A little later than due, so that the row is due when it is looked at; never a busy loop over an overdue row
+    # whose worker is still on its way to it.
+    return min(longest, max(0.05, (first - clock.now()).total_seconds() + 0.01))
