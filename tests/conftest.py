@@ -180,7 +180,7 @@ def redis_server(redis_session: RedisServer) -> RedisServer:
 
 @pytest.fixture
 def sim_fleet(tmp_path: Path) -> Iterator[Callable[..., "SimFleet"]]:
-    """`sim_fleet(routers=6, ...)`: a running fleet of simulated routers (lab.sim.SimFleet.start), stopped at the end."""
+    """`sim_fleet(routers=6, ...)`: a running fleet of simulated routers (lab.sim.SimFleet), stopped at the end."""
     from lab.sim import SimFleet
 
     running: list[SimFleet] = []

@@ -1,4 +1,4 @@
-"""A private redis-server for tests: a real one, on a free port of 127.0.0.1, gone with the process that asked for it."""
+"""A private redis-server for tests: a real one on a free port of 127.0.0.1, gone with the process that asked for it."""
 
 import contextlib
 import os
