@@ -34,7 +34,7 @@ def run(until: Callable[[], bool]) -> None:
 def _until_next_due() -> float:
     live = StepRun.objects.filter(state__in=STEP_OPEN, target__run__revision__change__state__in=CHANGE_LIVE)
     first = live.filter(target__run__ended_at__isnull=True).aggregate(at=Min("due_at"))["at"]
-    longest = settings.SLIPWAY_TICK_SECONDS
+    longest: float = settings.SLIPWAY_TICK_SECONDS
     if first is None:
         return longest
     # A little later than due, so that the row is due when it is looked at; never a busy loop over an overdue row

@@ -72,6 +72,7 @@ def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:
     again = now - timedelta(seconds=settings.SLIPWAY_REKICK_SECONDS)
     rows = StepRun.objects.filter(target__run=run, state__in=STEP_OPEN, due_at__isnull=False)
     for target, state, due_at, kicked in rows.values_list("target_id", "state", "due_at", "target__kicked_at"):
+        assert due_at is not None  # filtered above
         if due_at > now:
             if state == StepState.CLAIMED:
                 claimed.add(target)

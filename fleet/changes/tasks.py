@@ -5,13 +5,13 @@ from fleet.celery import app
 from fleet.changes import dispatch, legs, orchestrate
 
 
-@app.task(name="slipway.tick")
+@app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
 def tick() -> None:
     """One round over all live runs."""
     orchestrate.tick(clock.now())
 
 
-@app.task(name="slipway.run_shard")
+@app.task(name="slipway.run_shard")  # type: ignore[untyped-decorator]  # celery has no types
 def run_shard(target_ids: list[int]) -> None:
     """Walk the legs of a shard, then ring for a tick: what they finished may let others start."""
     legs.run_shard(target_ids, worker=dispatch.worker_name())

@@ -44,8 +44,8 @@ class Command(BaseCommand):
                     request, title=title[:200], author=person, now=clock.now(), ticket=options["ticket"]
                 )
         except (drafts.PlanRefused, RecipeRefused) as error:
-            reasons = error.reasons if isinstance(error, drafts.PlanRefused) else error.reasons()
-            raise CommandError("\n".join(str(r) for r in reasons)) from error
+            lines = [str(r) for r in error.reasons] if isinstance(error, drafts.PlanRefused) else [str(error)]
+            raise CommandError("\n".join(lines)) from error
         revision = change.revision
         assert revision is not None
         _show(revision.read_plan())
