@@ -102,8 +102,9 @@ def _port(tree: Tree, kind: Kind) -> Json | Wrong:
         number = int(tree.text)
         if number <= 65535:
             return number
-    found = shown(tree.text) if tree.text is not None else tree.kind
-    return Wrong(found, kind.form)
+    if tree.kind == "text" and tree.text is not None:
+        return Wrong(f"the text {shown(tree.text)}", kind.form, "Write the number without quotes.")
+    return Wrong(tree.kind if tree.text is None else shown(tree.text), kind.form)
 
 
 def _capacity(tree: Tree, kind: Kind) -> Json | Wrong:
@@ -129,7 +130,7 @@ def _time_zone(tree: Tree, kind: Kind) -> Json | Wrong:
     text = _text(tree, kind)
     if isinstance(text, Wrong) or text in _zones():
         return text
-    remedy = did_you_mean(text, _zones()) + "Abbreviations such as CET say nothing about summer time."
+    remedy = did_you_mean(text, (zone for zone in _zones() if "/" in zone)) + "Abbreviations such as CET say nothing about summer time."
     return Wrong(shown(text), kind.form, remedy)
 
 
@@ -174,7 +175,7 @@ def _names(tree: Tree, kind: Kind) -> Json | Wrong:
     return tuple(found)
 
 
-NAME = Kind("letters, digits, `.`, `_`, `-`; begins with a letter or digit; at most 63", _matching(NAME_PATTERN))
+NAME = Kind("a name: letters, digits, `.`, `_`, `-`; at most 63", _matching(NAME_PATTERN))
 REFERENCE = Kind(credential_reference.WANTED, _reference)
 USERNAME = Kind("a login name", _matching(r"[A-Za-z_][A-Za-z0-9._@-]{0,62}"))
 ADDRESS = Kind("an IPv4 or IPv6 address", _address)
