@@ -195,10 +195,12 @@ def sim_fleet(tmp_path: Path) -> Iterator[Callable[..., "SimFleet"]]:
         fleet.stop()
 
 
-def _person(name: str, **fields: Any) -> "User":
-    from django.contrib.auth.models import User
+def _person(name: str, *permissions: str, **fields: Any) -> "User":
+    from django.contrib.auth.models import Permission, User
 
-    return User.objects.create_user(name, email=f"{name}@example.net", password=f"{name}-password", **fields)
+    person = User.objects.create_user(name, email=f"{name}@example.net", password=f"{name}-password", **fields)
+    person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return person
 
 
 @pytest.fixture
@@ -209,11 +211,17 @@ def admin(db: None) -> "User":
 
 @pytest.fixture
 def author(db: None) -> "User":
-    """Writes changes and submits them."""
-    return _person("author")
+    """Writes changes. Holds the permission to approve, so that a refusal is the rule's, not the permission's."""
+    return _person("author", "add_approval", "change_run")
 
 
 @pytest.fixture
 def approver(db: None) -> "User":
-    """Another person, who approves them."""
-    return _person("approver")
+    """Another person, who approves and operates."""
+    return _person("approver", "add_approval", "change_run")
+
+
+@pytest.fixture
+def reader(db: None) -> "User":
+    """May look, nothing else."""
+    return _person("reader")
