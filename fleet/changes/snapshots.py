@@ -11,7 +11,7 @@ from fleet.core import plan as planning
 from fleet.core.decide import FleetView, RunView, TargetView
 from fleet.core.gates import Engaged
 from fleet.core.model import Topology
-from fleet.core.states import STEP_OPEN, ChangeState, Control, StepState, TargetState
+from fleet.core.states import STEP_OPEN, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
 from fleet.core.waves import Network, prepare
 from inventory.topology import load as load_topology
 
@@ -57,8 +57,10 @@ def load(run: Run, now: datetime) -> Snapshot:
 
 
 def _network(view: RunView) -> Network:
-    """The topology, only when something may have to be drained: a run that merely soaks asks for none."""
-    waiting = any(t.state is TargetState.PENDING for t in view.targets)
+    """The topology, only when something may have to be drained: a run that is full, or merely soaks, asks for none."""
+    flying = sum(t.state in TARGET_IN_FLIGHT and t.state is not TargetState.SOAKING for t in view.targets)
+    room = flying < view.strategy.budget.total
+    waiting = room and any(t.state is TargetState.PENDING for t in view.targets)
     undoing = view.control is Control.ROLLBACK or any(t.state is TargetState.STUCK for t in view.targets)
     if (waiting and view.control is Control.NONE) or undoing:
         return prepare(load_topology())

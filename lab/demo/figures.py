@@ -1,0 +1,105 @@
+"""The figures of a demonstration: loss by router and family for each stretch, as a table and as result.json."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+FAMILIES = ("ipv4", "ipv6")
+STRETCHES = ("with_drain", "without_drain", "idle")
+TITLES = {
+    "with_drain": "restarted with drain",
+    "without_drain": "restarted without drain",
+    "idle": "idle (noise floor)",
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """Packets sent, and those that the receiver never saw."""
+
+    sent: int = 0
+    lost: int = 0
+
+    def plus(self, other: "Count") -> "Count":
+        return Count(self.sent + other.sent, self.lost + other.lost)
+
+
+Loss = Mapping[str, Mapping[str, Count]]  # router -> family -> count
+
+
+@dataclass
+class Result:
+    """Everything that a demonstration measured."""
+
+    machine: str
+    fleet: str
+    rounds: list[Mapping[str, Loss]] = field(default_factory=list)  # stretch -> loss
+    states: dict[str, str] = field(default_factory=dict)  # router -> how its restart ended
+    planted_fault: dict[str, Any] = field(default_factory=dict)
+
+    def total(self, stretch: str, family: str, router: str | None = None) -> Count:
+        """The sum over all rounds, of one router's probe or of all."""
+        sum_up = Count()
+        for losses in self.rounds:
+            for name, families in losses.get(stretch, {}).items():
+                if router in {None, name}:
+                    sum_up = sum_up.plus(families[family])
+        return sum_up
+
+    def routers(self) -> list[str]:
+        return list(dict.fromkeys(n for losses in self.rounds for loss in losses.values() for n in loss))
+
+    def document(self) -> dict[str, Any]:
+        """The JSON of result.json."""
+        made: dict[str, Any] = {"machine": self.machine, "fleet": self.fleet, "states": self.states}
+        for stretch in STRETCHES:
+            made[stretch] = {f: asdict(self.total(stretch, f)) for f in FAMILIES}
+            made[stretch]["routers"] = {
+                r: {f: asdict(self.total(stretch, f, r)) for f in FAMILIES} for r in self.routers()
+            }
+        made["rounds"] = [
+            {s: {f: asdict(_sum(loss, f)) for f in FAMILIES} for s, loss in losses.items()} for losses in self.rounds
+        ]
+        made["planted_fault"] = self.planted_fault
+        return made
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(self.document(), indent=2) + "\n")
+
+
+def _sum(loss: Loss, family: str) -> Count:
+    total = Count()
+    for families in loss.values():
+        total = total.plus(families[family])
+    return total
+
+
+def show(result: Result, console: Console) -> None:
+    """The table that ends a demonstration."""
+    table = Table(title=f"packets lost of those sent, by the probe through each router ({result.fleet})")
+    table.add_column("router")
+    table.add_column("restart")
+    for stretch in STRETCHES:
+        for family in FAMILIES:
+            table.add_column(f"{TITLES[stretch]}\n{family}", justify="right")
+    rows: Sequence[str | None] = [*result.routers(), None]
+    for router in rows:
+        cells = []
+        for stretch in STRETCHES:
+            for family in FAMILIES:
+                count = result.total(stretch, family, router)
+                cells.append(f"{count.lost} / {count.sent}" if count.sent else "-")
+        if router is None:
+            table.add_section()
+        table.add_row(router or "all", result.states.get(router or "", ""), *cells)
+    console.print(table)
+    if fault := result.planted_fault:
+        console.print(
+            f"planted fault: canary {fault['canary_name']} {fault['canary'].replace('_', ' ')}; "
+            f"later waves: {fault['later_waves']}"
+        )
