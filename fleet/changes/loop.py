@@ -39,7 +39,7 @@ def _until_next_due() -> float:
     longest: float = settings.SLIPWAY_TICK_SECONDS
     if first is None:
         return longest
-    assert not isinstance(first, str)
     # A little later than due, so that the row is due when it is looked at; never a busy loop over an overdue row
     # whose worker is still on its way to it (a tick over 1,000 targets costs some 20 ms).
-    return min(longest, max(SHORTEST_PAUSE_S, (first - clock.now()).total_seconds() + 0.01))
+    left_s: float = (first - clock.now()).total_seconds()
+    return min(longest, max(SHORTEST_PAUSE_S, left_s + 0.01))
