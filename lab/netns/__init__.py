@@ -1,0 +1,17 @@
+"""A ring of six real routers (FRR and BIRD, each with its own systemd) on one Linux machine, for tests and demos.
+
+    from lab import netns
+
+    if not netns.reasons_unavailable():
+        lab = netns.up(print)            # Lab: inventory_path, login_key, routers
+        netns.exec_on("bly", ["vtysh", "-c", "show bgp summary"]).stdout
+        netns.down()
+
+See README.md in this folder.
+"""
+
+from lab.netns.command import LabError
+from lab.netns.lifecycle import Lab, down, exec_on, running_lab, up
+from lab.netns.requirements import reasons_unavailable
+
+__all__ = ["Lab", "LabError", "down", "exec_on", "reasons_unavailable", "running_lab", "up"]
