@@ -130,7 +130,10 @@ def _time_zone(tree: Tree, kind: Kind) -> Json | Wrong:
     text = _text(tree, kind)
     if isinstance(text, Wrong) or text in _zones():
         return text
-    remedy = did_you_mean(text, (zone for zone in _zones() if "/" in zone)) + "Abbreviations such as CET say nothing about summer time."
+    remedy = (
+        did_you_mean(text, (zone for zone in _zones() if "/" in zone))
+        + "Abbreviations such as CET say nothing about summer time."
+    )
     return Wrong(shown(text), kind.form, remedy)
 
 

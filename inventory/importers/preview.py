@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from fleet.core.model import Json
 from inventory import host_key
-from inventory.importers import references, rows
-from inventory.importers.document import Document, Entry, read
+from inventory.importers import rows
+from inventory.importers.document import Document, Entry
 from inventory.importers.problems import Problem
+from inventory.importers.references import read_checked
 from inventory.importers.rows import Fields, RowKind, Rows
 
 _REMOVE_FIRST = "Remove or change it in the admin first: an import removes nothing."
@@ -62,11 +63,10 @@ class Preview:
 
 
 def of_text(text: str, *, accept_new_host_keys: bool) -> Preview:
-    """Read a file's text, check it whole, and compare it with the database. Nine queries; none for a wrong file."""
-    document, problems = read(text)
-    problems += references.problems(document)
+    """Read a file's text, check it whole, and compare it with the database. Eight queries; none for a wrong file."""
+    document, problems = read_checked(text)
     if problems:
-        return Preview(errors=tuple(sorted(set(problems))))
+        return Preview(errors=tuple(problems))
     return of_document(document, accept_new_host_keys=accept_new_host_keys)
 
 

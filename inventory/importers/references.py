@@ -5,20 +5,25 @@ from collections.abc import Iterator
 
 from fleet.core.model import Json, KeepConnected, Link, Topology
 from fleet.core.waves import broken_promises, prepare
-from inventory.importers.document import Document, Entry
+from inventory.importers.document import Document, Entry, read
 from inventory.importers.problems import Problem, did_you_mean, shown
 
 _REFERS_TO = (("sites", "failure_domain", "failure_domains"), ("routers", "site", "sites"))
 _REFERS = (*_REFERS_TO, ("routers", "credential", "credentials"))
 
 
-def problems(document: Document) -> list[Problem]:
-    """Everything that does not fit together."""
-    links = [*_links(document), *_interfaces_used_twice(document)]
-    promises = list(_promises(document))
-    found = [*_duplicates(document), *_unknown_names(document), *links, *promises]
-    # With a wrong link the picture is not whole: what hangs together is asked when links and names are right.
-    return found if links or promises else [*found, *_not_connected(document)]
+# What hangs together is asked only when nothing here is wrong: a link that was refused would cut what it joins.
+_PICTURE = {"file", "routers", "externals", "links", "keep_connected"}
+
+
+def read_checked(text: str) -> tuple[Document, list[Problem]]:
+    """The entries of a text and everything that is wrong with it, in the order of its lines."""
+    document, found = read(text)
+    found += [*_duplicates(document), *_unknown_names(document), *_links(document), *_interfaces_used_twice(document)]
+    found += _promises(document)
+    if not any(problem.field.partition(".")[0] in _PICTURE for problem in found):
+        found += _not_connected(document)
+    return document, sorted(set(found))
 
 
 def _seen_twice(entries: list[tuple[Json, Entry]], key: str, what: str) -> Iterator[Problem]:

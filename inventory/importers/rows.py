@@ -77,7 +77,7 @@ def _wanted_link(entry: Entry) -> tuple[str, Fields]:
 
 
 def stored() -> Rows:
-    """The rows of the database. Nine queries, whatever the size of the fleet."""
+    """The rows of the database. Eight queries, whatever the size of the fleet."""
     routers = models.Router.objects.values_list(
         "name", "site__name", "role", "platform", "suite", "address", "port", "credential__name", "router_id"
     )

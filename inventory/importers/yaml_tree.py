@@ -27,22 +27,22 @@ class Tree:
 
 def parse(text: str) -> tuple[Tree | None, list[Problem]]:
     """The tree of a text, and what is wrong with it as YAML. No tree = not YAML, or empty. Never raises."""
+    problems: list[Problem] = []
     try:
         node = YAML(typ="safe", pure=True).compose(text)
+        tree = _tree(node, {}, problems) if node is not None else None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(part for part in (error.context, error.problem) if part)
         return None, [_not_yaml(mark.line + 1 if mark else 0, said)]
     except YAMLError as error:  # the reader: a character that YAML does not allow
-        position = getattr(error, "position", 0)
-        line = text.count("\n", 0, position) + 1
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         return None, [_not_yaml(line, "a character that YAML does not allow")]
     except RecursionError:
         return None, [_not_yaml(0, "lists nested hundreds deep")]
-    if node is None:
+    if tree is None:
         return None, [Problem(0, "file", "an empty file", "an inventory", "docs/inventory.md shows one.")]
-    problems: list[Problem] = []
-    return _tree(node, {}, problems), problems
+    return tree, problems
 
 
 def _not_yaml(line: int, said: str) -> Problem:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.importers import references
-from inventory.importers.document import read
+from inventory.importers.references import read_checked
 
 CASES = sorted((Path(__file__).parent / "yaml").glob("*.yaml"))
 MARK = "# error: "
@@ -15,15 +14,13 @@ MARK = "# error: "
 def test_a_file_has_the_errors_that_its_head_names(path: Path) -> None:
     text = path.read_text()
     expected = [line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK)]
-    document, problems = read(text)
-    problems += references.problems(document)
-    assert [str(problem) for problem in sorted(set(problems))] == expected
+    _, problems = read_checked(text)
+    assert [str(problem) for problem in problems] == expected
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_every_error_has_all_its_parts(path: Path) -> None:
-    document, problems = read(path.read_text())
-    for problem in problems + references.problems(document):
+    for problem in read_checked(path.read_text())[1]:
         assert problem.field and problem.found and problem.wanted and problem.remedy
 
 
@@ -36,5 +33,4 @@ def test_no_secret_of_a_file_is_in_its_errors() -> None:
     text = (Path(__file__).parent / "yaml" / "secrets.yaml").read_text()
     body = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
     assert "hunter2" in body
-    document, problems = read(body)
-    assert not any("hunter2" in str(p) for p in problems + references.problems(document))
+    assert not any("hunter2" in str(problem) for problem in read_checked(body)[1])
