@@ -12,7 +12,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
 
 from fleet import clock
 from fleet.changes import transitions, way_back
@@ -25,6 +24,7 @@ from fleet.core.states import STEP_OPEN, StepState, TargetState
 from inventory.models import Router
 from playbooks import registry, transport
 from playbooks.base import Answer, Device, DeviceError, Seen, Session, Step
+from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
 
 log = logging.getLogger(__name__)
 
@@ -276,8 +276,8 @@ def _follow(job: Job, step: StepRun, result: transitions.Result, survey: Survey,
             return transitions.Follow(decided.state, changed=decided.changed)
         case Then.ROLL_BACK:
             back = way_back.rows(job.target, job.steps, views, at)
-            if not back:
-                return transitions.Follow(TargetState.STUCK)
+            if not back:  # nothing was touched: it is as it was
+                return transitions.Follow(TargetState.ROLLED_BACK, via=TargetState.ROLLING_BACK, changed=False)
             return transitions.Follow(TargetState.ROLLING_BACK, back=back)
         case Then.HOLD:
             return transitions.Follow(TargetState.PENDING, pause=f"{job.target.name}: {' '.join(survey.moved)}")

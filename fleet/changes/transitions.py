@@ -382,9 +382,16 @@ def roll_back(target: TargetRun, open_step: StepRun | None, back: Sequence[StepR
                 now,
                 target_id=target.pk,
             ).save(force_insert=True)
+            turned = copy.copy(target)
+            _remember(turned, TargetState.ROLLING_BACK)
+            if not back:  # nothing was touched: it is as it was
+                _move_target(turned, TargetState.ROLLED_BACK, now, changed=False)
+                untouched = Note(what.actor, f"{target.name}: rolled_back, nothing was touched")
+                _event(change_id, "target rolled_back", untouched, now, target_id=target.pk).save(force_insert=True)
+                _remember(turned, TargetState.ROLLED_BACK)
     except (_Lost, IntegrityError):
         return False
-    _remember(target, TargetState.ROLLING_BACK)
+    target.state, target.generation, target.drained = turned.state, turned.generation, turned.drained
     return True
 
 

@@ -342,7 +342,7 @@ def after_step(state: TargetState, steps: Sequence[StepView], at: int, *, moved:
     if step.state in STEP_FAILED:
         if step.back:
             return AfterStep(Then.STUCK, _T.STUCK)
-        if state is _T.BASELINING or not any(s.sent for s in steps):
+        if state is _T.BASELINING:
             return AfterStep(Then.STUCK, _T.STUCK)
         return AfterStep(Then.ROLL_BACK if can_roll_back(steps) else Then.STUCK, _T.ROLLING_BACK)
     following = [s for s in steps if s.index > at and s.back == step.back and s.state is StepState.READY]
@@ -373,7 +373,8 @@ def way_back(steps: Sequence[StepView]) -> tuple[BackStep, ...]:
     """The rollback of a target, derived from what was touched: drain again if traffic may be back, undo in reverse,
     verify, undrain.
 
-    A step whose outcome is in doubt counts as touched. Empty when nothing was touched.
+    A step whose outcome is in doubt counts as touched. Empty when nothing was touched: it is as it was. A device that
+    carries traffic again is drained first even if there is nothing to undo: whatever failed, it failed verification.
     """
     touched = [s for s in steps if not s.back and s.acts and s.sent]
     if not touched:
@@ -386,9 +387,8 @@ def way_back(steps: Sequence[StepView]) -> tuple[BackStep, ...]:
         if s.verb not in {"drain", "undrain"} and s.reversibility is not Reversibility.NOTHING_TO_UNDO
     ]
     carries_again = any(s.verb == "undrain" for s in touched)
-    disruptive = any(s.disruptive for s in touched if BackStep(s.verb, undoes=s.index) in undo)
     back: list[BackStep] = []
-    if drains and carries_again and disruptive:
+    if drains and carries_again:
         back.append(BackStep("drain", like=drains[0].index))
     back += undo
     verify = next((s for s in steps if s.verb == "verify" and not s.back), None)
