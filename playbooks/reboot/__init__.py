@@ -1,0 +1,1 @@
+"""Restart a router, or only its routing daemons, exactly once."""

@@ -1,0 +1,59 @@
+"""The verbs of a recipe: which driver carries each one out.
+
+A verb is one line here and one driver in one folder. Drivers are loaded when they are first asked for, so that one
+kind whose library is missing does not take the others with it.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from fleet.core.model import StepSpec
+from playbooks.base import Driver
+
+DRIVERS: Mapping[str, str] = {
+    "baseline": "playbooks.facts.driver:Baseline",
+    "drain": "playbooks.drain.driver:Drain",
+    "nic": "playbooks.nic.driver:Nic",
+    "reboot": "playbooks.reboot.driver:Reboot",
+    "restart": "playbooks.reboot.driver:Restart",
+    "routing": "playbooks.routing.driver:Routing",
+    "soak": "playbooks.facts.driver:Soak",
+    "sysctl": "playbooks.sysctl.driver:Sysctl",
+    "undrain": "playbooks.drain.driver:Undrain",
+    "verify": "playbooks.facts.driver:Verify",
+}
+
+
+def verbs() -> tuple[str, ...]:
+    """Every verb that a recipe may use, in alphabetical order."""
+    return tuple(sorted(DRIVERS))
+
+
+@cache
+def driver(verb: str) -> Driver:
+    """The driver of a verb. `KeyError` when there is none: recipes were checked against `verbs()` before."""
+    module, _, name = DRIVERS[verb].partition(":")
+    made: Any = getattr(import_module(module), name)()
+    return cast(Driver, made)
+
+
+def params_model(verb: str) -> type[BaseModel]:
+    """The pydantic model of a verb's parameters: the recipe's schema is made of these."""
+    model: Any = driver(verb)
+    return cast("type[BaseModel]", model.params_model)
+
+
+def expand(spec: StepSpec) -> tuple[StepSpec, ...]:
+    """The steps that one line of a recipe stands for; `(spec,)` for most.
+
+    A driver that turns its line into several steps (undrain: one for each group) has a method `expand`. Expanding what
+    was expanded already changes nothing. Raises pydantic's ValidationError where the parameters do not fit.
+    """
+    made: Any = driver(spec.verb)
+    if not hasattr(made, "expand"):
+        return (spec,)
+    return tuple(made.expand(spec))
