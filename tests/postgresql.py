@@ -52,8 +52,8 @@ def private_cluster() -> Iterator[str]:
 
 
 def _initialise(bin_dir: Path, home: Path, user: str | None) -> None:
-    argv = [bin_dir / "initdb", "-D", home / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-            "--locale=C.UTF-8", "--no-sync", "--no-instructions"]  # fmt: skip
+    options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    argv: list[str | Path] = [bin_dir / "initdb", "-D", home / "data", *options]
     done = subprocess.run(argv, cwd=home, user=user, extra_groups=[] if user else None, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"initdb: exit {done.returncode}: {done.stderr[-2000:]}")
@@ -67,7 +67,12 @@ def _server(bin_dir: Path, home: Path, user: str | None) -> Iterator[str]:
         # A test database need not survive a power cut.
         "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
     }  # fmt: skip
-    argv = [bin_dir / "postgres", "-D", home / "data", *(f"-c{name}={value}" for name, value in options.items())]
+    argv: list[str | Path] = [
+        bin_dir / "postgres",
+        "-D",
+        home / "data",
+        *(f"-c{name}={value}" for name, value in options.items()),
+    ]
     if setpriv := needs.which("setpriv"):
         switch = [f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
         argv, user = [setpriv, *switch, "--pdeathsig", "QUIT", "--", *argv], None
@@ -87,7 +92,7 @@ def _server(bin_dir: Path, home: Path, user: str | None) -> Iterator[str]:
 
 def _wait_until_ready(bin_dir: Path, home: Path, port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
-    probe = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    probe: list[str | Path] = [bin_dir / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
     while subprocess.run(probe, cwd=home).returncode:
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"postgres does not answer after {START_S:.0f} s: {log.read_text()[-2000:]}")

@@ -27,7 +27,7 @@ def state_assignments(source: str) -> list[str]:
 
     A class attribute (the model field) and a keyword of a constructor (a new row's first state) are not assignments.
     """
-    found = []
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         found.extend(f"{node.lineno}: {words}" for words in _assigned(node))  # type: ignore[attr-defined]
     return found
@@ -40,7 +40,9 @@ def _assigned(node: ast.AST) -> Iterator[str]:
         case ast.AugAssign(target=target) | ast.AnnAssign(target=ast.Attribute() as target):
             yield from _targets([target])
         case ast.NamedExpr() | ast.For() | ast.With():
-            yield from _targets([n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), ast.Store)])
+            yield from _targets(
+                [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+            )
         case ast.Call():
             yield from _called(node)
         case ast.Constant(value=str(text)) if "update " in text.lower() and "set state" in text.lower():
