@@ -1,0 +1,112 @@
+"""The control socket of a fleet: one JSON object per line in, one per line out. For tests and demonstrations."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab.sim.behaviours import BadBehaviour, Kind, behaviour
+from lab.sim.server import Door, Fleet
+
+
+class Control:
+    """Ops: inject, clear, state, states, clock, set, console, stop. Every answer has "ok"; a refusal has "error"."""
+
+    def __init__(self, fleet: Fleet, *, stop: Callable[[], None]) -> None:
+        self.fleet, self._stop = fleet, stop
+
+    async def serve(self, path: Path) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._client, path=str(path), limit=1 << 20)
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            try:
+                answer = {"ok": True, **await self._answer(json.loads(line))}
+            except (ValueError, KeyError, TypeError) as error:
+                answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        writer.close()
+
+    def _door(self, ask: dict[str, Any]) -> Door:
+        name = ask.get("router")
+        if name not in self.fleet.doors:
+            raise ValueError(f"router: found {name!r}, wanted one of {len(self.fleet.doors)} routers")
+        return self.fleet.doors[name]
+
+    async def _answer(self, ask: dict[str, Any]) -> dict[str, Any]:
+        match ask.get("op"):
+            case "inject":
+                return self._inject(ask)
+            case "clear":
+                return self._clear(ask)
+            case "state":
+                return {"state": self._door(ask).machine.state()}
+            case "states":
+                return {"states": {name: door.machine.state() for name, door in self.fleet.doors.items()}}
+            case "clock":
+                self.fleet.clock.advance(float(ask["advance"]))
+                self.fleet.settle()
+                return {"now": self.fleet.clock()}
+            case "set":
+                return self._set(ask)
+            case "console":
+                return await self._console(ask)
+            case "stop":
+                self._stop()
+                return {}
+            case other:
+                raise ValueError(
+                    f"op: found {other!r}, wanted inject, clear, state, states, clock, set, console or stop"
+                )
+
+    def _inject(self, ask: dict[str, Any]) -> dict[str, Any]:
+        door = self._door(ask)
+        params = {k: v for k, v in ask.items() if k not in ("op", "router", "behaviour")}
+        try:
+            made = behaviour(str(ask.get("behaviour")), params, now=self.fleet.clock())
+        except BadBehaviour as error:
+            raise ValueError(str(error)) from None
+        door.machine.advance()
+        door.machine.router.behaviours.append(made)
+        door.machine.note("inject", behaviour=str(made.kind), params=params)
+        door.machine.router.refresh(self.fleet.clock())
+        door.settle()
+        return {"behaviours": [str(b.kind) for b in door.machine.router.behaviours]}
+
+    def _clear(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """One behaviour, or all of a router."""
+        door = self._door(ask)
+        which = Kind(ask["behaviour"]) if ask.get("behaviour") else None
+        router = door.machine.router
+        router.behaviours = [b for b in router.behaviours if which is not None and b.kind is not which]
+        if not router.powered and router.next_due() is None:
+            router.plan(self.fleet.clock() + router.timing.boot_s, "boot")  # a person pressed the power button
+        door.machine.note("clear", behaviour=str(which or "all"))
+        router.refresh(self.fleet.clock())
+        door.settle()
+        return {}
+
+    def _set(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """What no command does here: the kernel that the next boot takes."""
+        if ask.get("field") != "next_kernel":
+            raise ValueError(f"field: found {ask.get('field')!r}, wanted next_kernel")
+        self._door(ask).machine.router.next_kernel = str(ask["value"])
+        return {}
+
+    async def _console(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """A command typed on the console, as somebody else would: journaled with the rest, no SSH, always reachable."""
+        door = self._door(ask)
+        out, status = "", -1
+        for effect in door.machine.request(str(ask["command"]), lambda: str(ask.get("stdin", ""))):
+            if effect.what == "sleep":
+                door.settle()
+                await asyncio.sleep(effect.seconds)
+            elif effect.what in ("out", "err"):
+                out += effect.data
+            else:
+                status = effect.status if effect.what == "exit" else -1
+                break
+        door.settle()
+        return {"out": out, "status": status}
