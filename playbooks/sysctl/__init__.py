@@ -1,0 +1,1 @@
+"""Kernel settings: at once, and over a reboot."""
