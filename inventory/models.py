@@ -129,6 +129,10 @@ class Router(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if External.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": f"found {self.name!r}, the name of an external, wanted one name per device"})
+
     def host_key(self) -> "HostKey | None":
         """The key that a connection must show, or None: not known, no connection."""
         if "active_host_keys" not in self.__dict__:
@@ -194,6 +198,10 @@ class External(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if Router.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": f"found {self.name!r}, the name of a router, wanted one name per device"})
+
 
 class Link(models.Model):
     """A link with two ends, of which at least one is an interface of a router."""
@@ -234,6 +242,7 @@ class LinkEnd(models.Model):
                 condition=(Q(router__isnull=False, external__isnull=True) & ~Q(interface=""))
                 | Q(router__isnull=True, external__isnull=False, interface=""),
                 name="link_end_is_interface_or_external",
+                violation_error_message="wanted a router with its interface, or an external alone",
             ),
         )
 
@@ -252,6 +261,15 @@ class KeepConnected(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(self.names)
+
+    def clean(self) -> None:
+        names = self.names if isinstance(self.names, list) else []
+        if len(names) < 2 or not all(isinstance(name, str) for name in names):
+            raise ValidationError({"names": 'wanted a list of at least two names: ["bly", "aebi"]'})
+        known = {*Router.objects.values_list("name", flat=True), *External.objects.values_list("name", flat=True)}
+        if unknown := sorted(set(names) - known):
+            raise ValidationError({"names": f"found {', '.join(unknown)}, wanted names of routers and externals"})
+        self.names = sorted(set(names))
 
 
 class Interface(models.Model):

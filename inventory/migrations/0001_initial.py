@@ -182,7 +182,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('link', 'side'),
-                'constraints': [models.UniqueConstraint(fields=('link', 'side'), name='link_end_once_per_side'), models.UniqueConstraint(condition=models.Q(('router__isnull', False)), fields=('router', 'interface'), name='link_end_interface_once'), models.CheckConstraint(condition=models.Q(models.Q(('external__isnull', True), ('router__isnull', False), models.Q(('interface', ''), _negated=True)), models.Q(('external__isnull', False), ('interface', ''), ('router__isnull', True)), _connector='OR'), name='link_end_is_interface_or_external')],
+                'constraints': [models.UniqueConstraint(fields=('link', 'side'), name='link_end_once_per_side'), models.UniqueConstraint(condition=models.Q(('router__isnull', False)), fields=('router', 'interface'), name='link_end_interface_once'), models.CheckConstraint(condition=models.Q(models.Q(('external__isnull', True), ('router__isnull', False), models.Q(('interface', ''), _negated=True)), models.Q(('external__isnull', False), ('interface', ''), ('router__isnull', True)), _connector='OR'), name='link_end_is_interface_or_external', violation_error_message='wanted a router with its interface, or an external alone')],
             },
         ),
         migrations.AddConstraint(
