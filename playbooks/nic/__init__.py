@@ -1,0 +1,1 @@
+"""Queues and rings of network cards."""

@@ -1,0 +1,193 @@
+"""Queues and rings: maximums, cards without them, read back, kept over a reboot, put back."""
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fleet.core.model import StepSpec
+from playbooks.base import Answer, Seen
+from playbooks.nic import parse
+from playbooks.nic.driver import Nic, NicParams
+from playbooks.nic.render import FILE
+from tests.playbooks.scripted import FRR, Scripted, step
+
+RECORDINGS = Path(__file__).parent / "recordings" / "nic-ethtool-6.1"
+UNSUPPORTED = Answer(1, "netlink error: Operation not supported\n", "")
+
+
+def table(noun: str, name: str, most: dict[str, int], now: dict[str, int]) -> str:
+    keys = {"rx": "RX", "tx": "TX", "other": "Other", "combined": "Combined"}
+    lines = [f"{noun} parameters for {name}:", "Pre-set maximums:"]
+    lines += [f"{word}:\t\t{most.get(key, 'n/a')}" for key, word in keys.items()]
+    lines += ["Current hardware settings:", *(f"{word}:\t\t{now.get(key, 'n/a')}" for key, word in keys.items())]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class Card:
+    most: dict[str, int]
+    now: dict[str, int]
+    rings: dict[str, int] | None = None
+
+
+@dataclass
+class Machine:
+    """Cards, files and units. `deaf` cards take a setting with exit status 0 and do not change."""
+
+    session: Scripted
+    cards: dict[str, Card]
+    deaf: frozenset[str] = frozenset()
+    enabled: set[str] = field(default_factory=set)
+
+    def __call__(self, argv: tuple[str, ...]) -> Answer | str | None:
+        match argv:
+            case ("ip", "-j", "link", "show"):
+                return json.dumps([{"ifname": name} for name in ("lo", *self.cards)])
+            case ("ethtool", "-l", name):
+                one = self.cards[name]
+                return table("Channel", name, one.most, one.now) if one.most else UNSUPPORTED
+            case ("ethtool", "-g", name):
+                rings = self.cards[name].rings
+                return table("Ring", name, {"rx": 4096, "tx": 4096}, rings) if rings else UNSUPPORTED
+            case ("ethtool", option, name, *words):
+                values = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+                target = self.cards[name].now if option == "-L" else self.cards[name].rings
+                if name not in self.deaf and target is not None:
+                    target.update(values)
+                return ""
+            case ("systemctl", "is-enabled", unit):
+                return "enabled\n" if unit in self.enabled else Answer(1, "disabled\n", "")
+            case ("systemctl", "enable", unit):
+                self.enabled.add(unit)
+                return ""
+            case ("systemctl", "disable", unit):
+                self.enabled.discard(unit)
+                return ""
+            case ("systemctl", "daemon-reload"):
+                return ""
+            case ("rm", "-f", path):
+                self.session.files.pop(path, None)
+                return ""
+            case _:
+                return None
+
+
+def machine(**more: Any) -> tuple[Scripted, Machine]:
+    session = Scripted()
+    made = Machine(
+        session,
+        {
+            "eth1": Card({"rx": 8, "tx": 8}, {"rx": 8, "tx": 8}),  # veth: no combined
+            "eth2": Card({"combined": 16, "other": 1}, {"combined": 16, "other": 1}, {"rx": 512, "tx": 512}),
+            "br0": Card({}, {}),
+        },
+        **more,
+    )
+    session.script = made
+    return session, made
+
+
+def nic(params: dict[str, Any], **more: Any) -> Any:
+    return step("nic", params, **more)
+
+
+def test_it_reads_the_recordings_of_veth_and_of_real_drivers() -> None:
+    text = (RECORDINGS / "veth-set-and-errors.txt").read_text()
+    first, second = [s for s in re.split(r"(?m)^\$ ", text) if s.startswith("ethtool -l vq0")]
+    assert parse.amounts(first) == parse.Amounts({"rx": 8, "tx": 8}, {"rx": 8, "tx": 8})
+    assert parse.amounts(second) == parse.Amounts({"rx": 8, "tx": 8}, {"rx": 4, "tx": 4})
+    assert parse.amounts("netlink error: Operation not supported\nrc=1\n") is None
+
+
+def test_queues_mean_combined_where_there_is_that_and_both_directions_elsewhere() -> None:
+    session, cards = machine()
+    look = Nic().precheck(session, nic({"queues": 4}))
+    assert look.seen is Seen.READY, look.reasons
+    held = nic({"queues": 4}, artifact=look.artifact)
+    Nic().apply(session, held, deadline_s=30)
+    assert cards.cards["eth1"].now == {"rx": 4, "tx": 4}
+    assert cards.cards["eth2"].now["combined"] == 4
+    assert Nic().observe(session, held).seen is Seen.DONE
+    assert "ExecStart=-/usr/sbin/ethtool -L eth1 rx 4 tx 4\n" in session.files[FILE]
+    assert "ExecStart=-/usr/sbin/ethtool -L eth2 combined 4\n" in session.files[FILE]
+    assert cards.enabled == {"slipway-nic.service"}
+    assert Nic().precheck(session, nic({"queues": 4})).seen is Seen.ALREADY
+    assert Nic().observe_rollback(session, held).seen is Seen.NOT_DONE
+    Nic().rollback(session, held, deadline_s=30)
+    assert cards.cards["eth1"].now == {"rx": 8, "tx": 8} and FILE not in session.files and not cards.enabled
+    assert Nic().observe_rollback(session, held).seen is Seen.DONE
+
+
+def test_a_second_change_keeps_what_the_first_made_persistent() -> None:
+    session, cards = machine()
+    Nic().apply(session, nic({"interface": "eth1", "queues": 4}), deadline_s=30)
+    first = session.files[FILE]
+    second = nic({"interface": "eth2", "rings_rx": 1024})
+    held = replace(second, artifact=Nic().precheck(session, second).artifact)
+    Nic().apply(session, held, deadline_s=30)
+    assert cards.cards["eth2"].rings == {"rx": 1024, "tx": 512}
+    assert re.findall(r"-[LG] eth.*", session.files[FILE]) == ["-G eth2 rx 1024", "-L eth1 rx 4 tx 4"]
+    Nic().rollback(session, held, deadline_s=30)
+    assert session.files[FILE] == first and cards.enabled
+
+
+def test_a_maximum_is_named() -> None:
+    session, _ = machine()
+    look = Nic().precheck(session, nic({"queues": 12}))
+    assert look.seen is Seen.IMPOSSIBLE
+    assert [(r.subject, r.found) for r in look.reasons] == [
+        ("eth1, rx queues", "a maximum of 8"),
+        ("eth1, tx queues", "a maximum of 8"),
+    ]
+
+
+def test_a_card_that_cannot_and_one_that_is_not_there_are_impossible() -> None:
+    session, _ = machine()
+    look = Nic().precheck(session, nic({"interface": "eth1", "rings_rx": 512}))
+    assert look.seen is Seen.IMPOSSIBLE and "does not let them be set" in look.reasons[0].found
+    look = Nic().precheck(session, nic({"interface": "eth9", "queues": 2}))
+    assert look.seen is Seen.IMPOSSIBLE and look.reasons[0].wanted == "eth9"
+
+
+def test_an_exit_status_of_0_is_not_believed() -> None:
+    session, _ = machine(deaf=frozenset({"eth1"}))
+    held = nic({"interface": "eth[12]", "queues": 4})
+    Nic().apply(session, held, deadline_s=30)
+    look = Nic().observe(session, held)
+    assert look.seen is Seen.NOT_DONE
+    assert {(r.subject, r.found, r.wanted) for r in look.reasons} == {
+        ("eth1, rx queues", "8", "4"), ("eth1, tx queues", "8", "4"),
+    }  # fmt: skip
+
+
+def test_interfaces_that_cannot_be_listed_hold() -> None:
+    assert Nic().precheck(Scripted(answers={"ip -j link show": "nonsense"}), nic({"queues": 4})).seen is Seen.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"interface": "eth1"}, {"queues": 0}, {"queues": "4"}, {"queues": 4, "rx": 2}, {"queue": 4},
+     {"queues": 4, "interface": "a;b"}],
+)  # fmt: skip
+def test_parameters_that_make_no_sense_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        NicParams.model_validate(params)
+
+
+def test_without_facts_the_plan_says_what_will_be_written() -> None:
+    assert Nic().plan(StepSpec("nic", {"queues": 4}), FRR, {}).commands == (f"write and enable {FILE}",)
+
+
+@given(
+    st.text() | st.from_regex(r"(Pre-set maximums:\n)?(RX|TX|Combined):[ -~\t]{0,20}\n(Current hardware settings:)?")
+)
+def test_no_text_makes_a_parser_raise(text: str) -> None:
+    parse.amounts(text)
+    parse.interfaces(text)
