@@ -5,7 +5,6 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,16 @@ class Stage:
     var: Path
     password: str
 
-    def fleet_from(self, inventory: Path) -> None:
+    def fleet_from(self, inventory: Path, *, tell: Callable[[str], None] = say) -> None:
         """Load an inventory file and look at every device once."""
+        from io import StringIO
+
         from django.core.management import call_command
 
-        call_command("load_inventory", str(inventory), accept_new_host_keys=True)
-        call_command("collect", all=True)
+        for command in (("load_inventory", str(inventory), "--accept-new-host-keys"), ("collect", "--all")):
+            out = StringIO()
+            call_command(*command, stdout=out)
+            tell(out.getvalue().rstrip())
 
     def change(
         self,
@@ -96,9 +99,8 @@ class Teller:
                 self.tell(f"  {event.at.astimezone():%H:%M:%S}  {event.text}")
 
 
-def open_stage(name: str) -> Stage:
-    """A fresh database under var/demo/NAME, migrated, with two people. Configures Django; call it once, first."""
-    var = REPOSITORY / "var" / "demo" / name
+def open_stage(var: Path) -> Stage:
+    """A fresh SQLite database in the folder, migrated, with two people. Configures Django; call it once, first."""
     var.mkdir(parents=True, exist_ok=True)
     for leftover in var.glob("slipway.sqlite3*"):
         leftover.unlink()
@@ -114,10 +116,5 @@ def open_stage(name: str) -> Stage:
     call_command("migrate", verbosity=0)
     password = secrets.token_urlsafe(9)
     for person in PEOPLE:
-        get_user_model().objects.create_superuser(person, password=password)
+        get_user_model()._default_manager.create_superuser(person, password=password)  # type: ignore[attr-defined]
     return Stage(var, password)
-
-
-def stamp(at: datetime) -> str:
-    """An instant as results name it."""
-    return at.isoformat(timespec="milliseconds")

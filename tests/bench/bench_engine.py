@@ -1,0 +1,64 @@
+"""Figures of the engine: steps per second, queries per step, overhead beside a bare script; 100 and 1,000 routers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import machine
+
+SIZES = tuple(int(n) for n in os.environ.get("BENCH_ROUTERS", "100,1000").split(","))
+
+
+def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
+    """Prints the table and writes var/bench/engine.json. The only assertion: every device was changed, once."""
+    rows = []
+    for size in SIZES:
+        argv = [
+            sys.executable,
+            "-m",
+            "tests.bench.engine_run",
+            "--routers",
+            str(size),
+            "--dir",
+            str(tmp_path / str(size)),
+        ]
+        done = subprocess.run(argv, cwd=machine.REPOSITORY, capture_output=True, text=True, timeout=1800)
+        assert done.returncode == 0, done.stderr[-3000:]
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    table = Table(title="one change over N sim routers, engine beside a bare nornir + netmiko script, same run")
+    for title in (
+        "routers",
+        "device steps",
+        "steps/s",
+        "queries/step",
+        "engine wall",
+        "script wall",
+        "ratio",
+        "engine CPU",
+        "script CPU",
+    ):
+        table.add_column(title, justify="right")
+    for row in rows:
+        engine, script = row["engine"], row["script"]
+        row["wall_ratio"] = round(engine["wall_s"] / script["wall_s"], 2)
+        table.add_row(
+            str(row["routers"]),
+            str(engine["device_steps"]),
+            str(engine["device_steps_per_s"]),
+            str(engine["queries_per_device_step"]),
+            f"{engine['wall_s']} s",
+            f"{script['wall_s']} s",
+            str(row["wall_ratio"]),
+            f"{engine['cpu_s']} s",
+            f"{script['cpu_s']} s",
+        )
+        assert engine["device_steps"] >= row["routers"] * 5
+    console = Console(width=140)
+    console.print(table)
+    console.print(machine.about())
+    console.print(f"written to {machine.keep('engine', {'runs': rows})}")

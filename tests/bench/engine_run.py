@@ -1,0 +1,130 @@
+"""One measured change over N sim routers by the engine, then the same requests by a bare nornir + netmiko script.
+
+    python -m tests.bench.engine_run --routers 1000 --dir DIR        prints one JSON document
+
+The script is what an engineer would write in its place: one nornir run, one netmiko session per device, the very
+requests that the engine sent to one such device (recorded from it), no database, no decisions, nothing kept.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from lab.demo.stage import Stage, open_stage
+from lab.sim.fleet import SimFleet
+
+AT_ONCE = 100  # devices in flight for both: 4 shards of 25 against 100 workers
+RECIPE = Path(__file__).parent / "recipe.yaml"
+
+
+class QueryCount:
+    """Counts statements on every connection of every thread; BEGIN and COMMIT are not counted."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.kinds: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        from django.db.backends.signals import connection_created
+
+        connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(self), weak=False)
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        with self._lock:
+            self.total += 1
+            self.kinds[" ".join(sql.split()[:3])[:60]] += 1
+        return execute(sql, params, many, context)
+
+
+def record_requests(name: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """From now on keep what is sent to the device of that name, in order."""
+    from playbooks.ssh import SshSession
+
+    seen: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+    for method in ("run", "batch", "put"):
+        original = getattr(SshSession, method)
+
+        def wrapped(self: Any, *args: Any, _of: Any = original, _name: str = method, **kwargs: Any) -> Any:
+            if self.device.name == name:
+                seen.append((_name, args, kwargs))
+            return _of(self, *args, **kwargs)
+
+        setattr(SshSession, method, wrapped)
+    return seen
+
+
+def cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
+    """Run the change and return its figures."""
+    from fleet.changes.models import StepRun
+    from fleet.core.states import StepState
+
+    before, began, cpu = count.total, time.monotonic(), cpu_s()
+    change = stage.change(str(RECIPE), {}, [], title=f"bench over {routers}", tell=lambda _: None)
+    wall = time.monotonic() - began
+    done = StepRun.objects.filter(state=StepState.DONE).count()
+    assert change.state == "succeeded", f"the change ended {change.state}"
+    return {
+        "wall_s": round(wall, 2),
+        "cpu_s": round(cpu_s() - cpu, 2),
+        "device_steps": done,
+        "device_steps_per_s": round(done / wall, 1),
+        "queries": count.total - before,
+        "queries_per_device_step": round((count.total - before) / done, 2),
+    }
+
+
+def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> dict[str, Any]:
+    """The same requests to every device by a bare nornir run."""
+    from inventory.models import Router
+    from playbooks.transport import leg_session, run_shard
+
+    devices = list(Router.objects.devices().values())
+
+    def leg(device: Any) -> None:
+        for method, args, kwargs in requests:
+            getattr(leg_session(device), method)(*args, **kwargs)
+
+    began, cpu = time.monotonic(), cpu_s()
+    results = run_shard(devices, leg, AT_ONCE)
+    bad = [r for r in results.values() if isinstance(r, Exception)]
+    assert not bad, bad[0]
+    return {"wall_s": round(time.monotonic() - began, 2), "cpu_s": round(cpu_s() - cpu, 2), "requests": len(requests)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--routers", type=int, required=True)
+    parser.add_argument("--dir", type=Path, required=True)
+    options = parser.parse_args()
+    with SimFleet.start(options.dir / "fleet", routers=options.routers, topology="pods", timeout_s=180) as fleet:
+        stage = open_stage(options.dir)
+        count = QueryCount()
+        count.install()
+        began = time.monotonic()
+        stage.fleet_from(fleet.inventory, tell=lambda _: None)
+        collect_s = time.monotonic() - began
+        from inventory.models import Router
+
+        requests = record_requests(Router.objects.order_by("name").first().name)  # type: ignore[union-attr]
+        figures = {"routers": options.routers, "load_and_collect_s": round(collect_s, 2)}
+        figures["engine"] = engine(stage, options.routers, count)  # type: ignore[assignment]
+        recorded = list(requests)
+        figures["script"] = script(recorded)  # type: ignore[assignment]
+        figures["top_queries"] = count.kinds.most_common(12)  # type: ignore[assignment]
+    json.dump(figures, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
