@@ -1,0 +1,48 @@
+"""docs/inventory.md against the code: its tables are the importer's, its example is a right file."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from inventory.importers.fields import SECTIONS, Section
+from inventory.importers.references import read_checked
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
+
+
+def rendered(section: Section) -> str:
+    """The rows of a section's table as the page must have them."""
+    lines = ["| key | left out | written as | meaning |", "|---|---|---|---|"]
+    for field in section.fields:
+        default = "not allowed" if field.required else f"`{field.default}`" if field.default else "nothing"
+        lines.append(f"| `{field.name}` | {default} | {field.kind.form} | {field.about} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("section", SECTIONS.values(), ids=SECTIONS)
+def test_every_section_is_described_as_it_is_read(section: Section) -> None:
+    needed = "" if section.required else " (may be left out)"
+    _, found, body = PAGE.partition(f"### {section.name}{needed}\n\n{section.about}")
+    assert found, f"### {section.name}{needed} and its purpose are missing"
+    body = body.partition("\n### ")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE)
+    assert [table.strip() for table in tables] == ([rendered(section)] if section.fields else [])
+
+
+def test_no_other_section_is_described() -> None:
+    reading = PAGE.partition("## Sections")[2].partition("\n## ")[0]
+    assert [name.split()[0] for name in re.findall(r"^### (.+)$", reading, re.MULTILINE)] == list(SECTIONS)
+
+
+def test_the_example_is_right_and_whole() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    document, problems = read_checked(example)
+    assert not problems
+    assert set(document.sections) == set(SECTIONS)
+
+
+def test_the_error_that_the_page_shows_is_the_one_that_is_printed() -> None:
+    text = (Path(__file__).parent / "yaml" / "link_to_nowhere.yaml").read_text()
+    errors = re.findall(r"^# error: (.*)$", text, re.MULTILINE)
+    assert any(error in PAGE for error in errors)
