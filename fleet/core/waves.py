@@ -5,7 +5,7 @@ not connected because the internet joins them.
 """
 
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,10 @@ from fleet.core.model import Finding, KeepConnected, Reason, Severity, Strategy,
 
 @dataclass(frozen=True)
 class Network:
-    """A topology prepared for many questions: neighbours with capacity, and the promises about each component."""
+    """A topology prepared for many questions: neighbours with capacity, and the promises about each component.
+
+    A component is a set of routers of which one being drained may matter to another; externals belong to none.
+    """
 
     capacity: Mapping[str, Mapping[str, int]]  # node -> neighbour -> Mb/s (parallel links summed)
     externals: frozenset[str]
@@ -23,7 +26,7 @@ class Network:
 
 
 def prepare(topology: Topology) -> Network:
-    """Index a topology. Cost: one walk over links."""
+    """Index a topology. Cost: one walk over links, one over promises."""
     capacity: dict[str, dict[str, int]] = defaultdict(dict)
     for name in (*topology.domain_of, *topology.externals):
         capacity[name] = {}
@@ -32,27 +35,62 @@ def prepare(topology: Topology) -> Network:
         capacity[link.b][link.a] = capacity[link.b].get(link.a, 0) + link.capacity_mbps
     component_of: dict[str, int] = {}
     for name in capacity:
-        if name not in component_of:
+        if name not in component_of and name not in topology.externals:
             number = len(component_of)
-            component_of.update(dict.fromkeys(_reachable(capacity, frozenset(), {name}, 0), number))
+            near = _reachable(capacity, topology.externals, name) - topology.externals
+            component_of.update(dict.fromkeys(near, number))
     promises: dict[int, list[KeepConnected]] = defaultdict(list)
+    merged: dict[int, int] = {}
     for promise in topology.keep_connected:
-        for number in {component_of[n] for n in promise.names if n in component_of}:
-            promises[number].append(promise)
-    return Network(capacity, topology.externals, component_of, {n: tuple(p) for n, p in promises.items()})
+        numbers = sorted({_find(merged, n) for n in _concerned(promise, capacity, topology.externals, component_of)})
+        merged.update(dict.fromkeys(numbers[1:], numbers[0]) if numbers else {})
+        # What concerns nobody (it is broken, and no drain changes that) is kept apart: only whole looks see it.
+        promises[numbers[0] if numbers else -1].append(promise)
+    grouped: dict[int, tuple[KeepConnected, ...]] = defaultdict(tuple)
+    for number, group in promises.items():
+        grouped[_find(merged, number)] += tuple(group)
+    of = {name: _find(merged, number) for name, number in component_of.items()}
+    return Network(capacity, topology.externals, of, dict(grouped))
+
+
+def _concerned(
+    promise: KeepConnected,
+    capacity: Mapping[str, Mapping[str, int]],
+    externals: frozenset[str],
+    component_of: Mapping[str, int],
+) -> set[int]:
+    """Components whose drains may matter to a promise: of its routers, and those that join two of its externals."""
+    numbers = {component_of[n] for n in promise.names if n in component_of}
+    beside = Counter(
+        number
+        for name in promise.names & externals
+        for number in {component_of[m] for m in capacity.get(name, {}) if m in component_of}
+    )
+    return numbers | {number for number, joined in beside.items() if joined > 1}
+
+
+def _find(merged: Mapping[int, int], number: int) -> int:
+    while number in merged:
+        number = merged[number]
+    return number
 
 
 def _reachable(
-    capacity: Mapping[str, Mapping[str, int]], no_transit: frozenset[str], start: set[str], floor: int
+    capacity: Mapping[str, Mapping[str, int]],
+    externals: frozenset[str],
+    start: str,
+    *,
+    down: frozenset[str] = frozenset(),
+    floor_mbps: int = 0,
 ) -> set[str]:
-    """Every node that can be reached over edges of at least `floor` without passing through `no_transit`."""
-    seen, queue = set(start), deque(start)
+    """Every node that can be reached over links of at least the floor without passing through externals or `down`."""
+    seen, queue = {start}, deque([start])
     while queue:
         node = queue.popleft()
-        if node in no_transit and node not in start:
+        if node in externals and node != start:
             continue
         for other, mbps in capacity.get(node, {}).items():
-            if other not in seen and mbps >= floor:
+            if other not in seen and other not in down and mbps >= floor_mbps:
                 seen.add(other)
                 queue.append(other)
     return seen
@@ -67,44 +105,25 @@ def broken_promises(network: Network, drained: Collection[str], about: str | Non
     if about is not None:
         wanted: Iterable[KeepConnected] = network.promises.get(network.component_of.get(about, -1), ())
     else:
-        wanted = {id(p): p for group in network.promises.values() for p in group}.values()
+        wanted = (promise for group in network.promises.values() for promise in group)
     return tuple(reason for promise in wanted for reason in _broken(network, promise, down))
 
 
 def _broken(network: Network, promise: KeepConnected, down: frozenset[str]) -> Iterable[Reason]:
-    up = sorted(n for n in promise.names if n not in down)
-    routers = [n for n in up if n not in network.externals]
+    up = sorted(promise.names - down)
     if len(up) < 2:
         return
-    if not routers:  # only externals are left: nobody carries anything between them
-        yield _reason(down, up[0], up[1:], 0, promise.floor_mbps)
-        return
-    root = routers[0]
-    left = (
-        {n: {m: c for m, c in edges.items() if m not in down} for n, edges in network.capacity.items()}
-        if len(network.capacity) <= 64
-        else _around(network, root, down)
-    )
-    # A path whose every link has the floor is enough and cheap to find; only when there is none are several paths
-    # together considered (maximum flow).
-    joined = _reachable(left, network.externals, {root}, promise.floor_mbps)
-    apart = [n for n in up if n not in joined]
-    short = [
-        n for n in apart if (flow := _flow(left, network.externals, n, root)) < max(promise.floor_mbps, 1) or flow == 0
-    ]
-    if short:
-        best = max(_flow(left, network.externals, n, root) for n in short)
-        yield _reason(down, root, short, best, promise.floor_mbps)
-
-
-def _around(network: Network, root: str, down: frozenset[str]) -> dict[str, dict[str, int]]:
-    """The part of the network that belongs to the root's component, without what is down."""
-    number = network.component_of[root]
-    return {
-        n: {m: c for m, c in edges.items() if m not in down}
-        for n, edges in network.capacity.items()
-        if n not in down and network.component_of[n] == number
-    }
+    # Through a router everything passes, so whoever reaches one router reaches all who reach it: one root is enough.
+    # Externals are not transit: where the promise names no router that is up, each pair counts.
+    roots = [n for n in up if n not in network.externals][:1] or up
+    for number, root in enumerate(roots):
+        others = [n for n in (up if len(roots) == 1 else up[number + 1 :]) if n != root]
+        # A path whose every link has the floor is enough and cheap to find; only when there is none are several paths
+        # together considered (maximum flow).
+        joined = _reachable(network.capacity, network.externals, root, down=down, floor_mbps=max(promise.floor_mbps, 1))
+        flows = {n: _flow(network, n, root, down) for n in others if n not in joined}
+        if short := [n for n, mbps in flows.items() if mbps < max(promise.floor_mbps, 1)]:
+            yield _reason(down, root, short, max(flows[n] for n in short), promise.floor_mbps)
 
 
 def _reason(down: frozenset[str], a: str, others: Sequence[str], found_mbps: int, floor_mbps: int) -> Reason:
@@ -116,19 +135,21 @@ def _reason(down: frozenset[str], a: str, others: Sequence[str], found_mbps: int
     )
 
 
-def _flow(capacity: Mapping[str, Mapping[str, int]], externals: frozenset[str], source: str, sink: str) -> int:
+def _flow(network: Network, source: str, sink: str, down: frozenset[str]) -> int:
     """Maximum flow between two nodes in Mb/s (shortest augmenting paths), other externals left out."""
+    near = _reachable(network.capacity, network.externals, sink, down=down, floor_mbps=1)
+    if source not in near:
+        return 0
+    nodes = (near - network.externals) | {source, sink}
     rest: dict[str, dict[str, int]] = {
-        n: {m: c for m, c in edges.items() if m not in externals or m in {source, sink}}
-        for n, edges in capacity.items()
-        if n not in externals or n in {source, sink}
+        n: {m: mbps for m, mbps in network.capacity[n].items() if m in nodes} for n in sorted(nodes)
     }
     total = 0
     while (path := _augmenting(rest, source, sink)) is not None:
         width = min(rest[a][b] for a, b in path)
         for a, b in path:
             rest[a][b] -= width
-            rest.setdefault(b, {})[a] = rest.get(b, {}).get(a, 0) + width
+            rest[b][a] = rest[b].get(a, 0) + width
         total += width
     return total
 
