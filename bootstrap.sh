@@ -14,18 +14,16 @@ packages() {
 python3.11          # the interpreter; Debian 12 has it
 python3-venv        # makes .venv and var/tools (bare pip is refused there: PEP 668)
 ca-certificates     # package downloads over TLS
-frr                 # four routers of the lab ring
-frr-pythontools     # frr-reload.py: applies a rendered configuration as a difference
-bird2               # two routers of the lab ring
-openssh-server      # sshd in every lab router
-openssh-client      # ssh-keygen for the keys of the lab
+debootstrap         # the Debian tree that the routers of the lab ring boot from
+util-linux          # unshare, nsenter, setpriv: hosts of the lab, servers of the tests
 iproute2            # ip: namespaces, veth, addresses
 ethtool             # channels and rings, on the lab's veth pairs for real
 procps              # sysctl, ps
-systemd             # systemd-run: the revert timer that a device is armed with
-util-linux          # unshare, nsenter, setpriv
-sudo                # lab logins become root as they do in the field
-debootstrap         # root file systems for routers with a kernel of their own
+openssh-client      # ssh-keygen for the keys of the lab
+openssh-server      # sshd: tests of the transport against the real one
+frr                 # checks of rendered FRR configuration (vtysh -C) and its daemons
+frr-pythontools     # frr-reload.py: applies a rendered configuration as a difference
+bird2               # checks of rendered BIRD configuration (bird -p)
 redis-server        # broker of the Celery tests
 postgresql          # second leg of the test suite
 chromium            # browser tests of the pages

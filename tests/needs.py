@@ -59,10 +59,10 @@ def chromium() -> str | None:
 
 
 def lab() -> str | None:
-    """The ring of routers in network namespaces."""
-    wanted = [("ip", "iproute2"), ("unshare", "util-linux"), ("zebra", "frr"), ("bird", "bird2"),
-              ("sshd", "openssh-server"), ("ethtool", "ethtool")]  # fmt: skip
-    return root() or next((reason for name, package in wanted if (reason := program(name, package))), None)
+    """The ring of real routers in namespaces."""
+    from lab.netns.requirements import reasons_unavailable
+
+    return " ".join(reasons_unavailable()) or None
 
 
 def need(reason: str | None) -> None:

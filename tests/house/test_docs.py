@@ -11,7 +11,7 @@ from tests.house import rules
 
 ROOT = rules.ROOT
 PAGE = (ROOT / "docs" / "settings.md").read_text()
-ENVIRONMENT = re.compile(r"environ(?:\.get\(|\[)\s*\"(\w+)\"(?:,\s*(?:f?\"([^\"]*)\"|([^)]*)))?")
+ENVIRONMENT = re.compile(r"environ(?:\.get\(|\.setdefault\(|\[)\s*\"(\w+)\"(?:,\s*(?:f?\"([^\"]*)\"|([^)]*)))?")
 
 
 def read_in(*paths: Path) -> dict[str, str]:
@@ -24,7 +24,7 @@ def documented() -> dict[str, str]:
 
 
 def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
-    in_code = {v for v in read_in(*rules.sources("fleet", "inventory", "playbooks")) if v.startswith("SLIPWAY_")}
+    in_code = {v for v in read_in(*rules.sources("fleet", "inventory", "playbooks", "lab")) if v.startswith("SLIPWAY_")}
     assert {v for v in documented() if v.startswith("SLIPWAY_")} == in_code
 
 
