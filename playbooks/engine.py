@@ -92,6 +92,7 @@ def perform(
         again = look.seen is Seen.NOT_DONE and driver.repeatable
         if not again:
             return _after(look, step)
+        step = replace(step, progress=look.data or step.progress)
     look = _guarded(lambda: driver.precheck(session, step), step, sent=sent)
     if isinstance(look, Outcome):
         return look
@@ -103,7 +104,7 @@ def perform(
         return Outcome(OutcomeKind.RETRY, (_no_time(step),), data=step.progress)
     if not write_ahead(captured):
         return Outcome(OutcomeKind.LOST, data=step.progress)
-    step = replace(step, artifact=step.artifact if captured is None else captured)
+    step = replace(step, artifact=step.artifact if captured is None else captured, progress=look.data or step.progress)
     return _act(driver.apply, driver.observe, session, step, left_s=ends_at - clock())
 
 

@@ -4,7 +4,7 @@ The nornir plugins: connection `fleet_ssh`, inventory `FleetInventory` (nornir k
 so the two may not be equal).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -16,14 +16,13 @@ from nornir.core.plugins.inventory import InventoryPluginRegister
 from nornir.core.task import Result, Task
 from nornir.plugins.runners import ThreadedRunner
 
-from playbooks.base import Answer, Device
+from playbooks.base import Device
 from playbooks.ssh import CONNECT_TIMEOUT_S, SshSession, connect
 
 __all__ = [
     "CONNECTION",
     "FleetInventory",
     "FleetSsh",
-    "LegSession",
     "SshSession",
     "connect",
     "leg_session",
@@ -143,29 +142,3 @@ def run_shard(
 
     results = nornir.run(task=one, name="shard")
     return {name: result[0].result for name, result in results.items()}
-
-
-class LegSession:
-    """`base.Session` of the running leg that connects when it is first used, and again when the connection was lost.
-
-    For drivers: a device that does not answer then fails inside the step, where the engine knows what it means.
-    """
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-
-    def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
-        return leg_session(self.device).run(argv, stdin=stdin, timeout_s=timeout_s, root=root)
-
-    def batch(
-        self,
-        commands: Mapping[str, list[str]],
-        *,
-        per_interface: Mapping[str, list[str]] | None = None,
-        timeout_s: float = 30.0,
-        root: bool = False,
-    ) -> dict[str, Answer]:
-        return leg_session(self.device).batch(commands, per_interface=per_interface, timeout_s=timeout_s, root=root)
-
-    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
-        return leg_session(self.device).put(path, text, mode=mode)

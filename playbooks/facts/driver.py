@@ -1,0 +1,238 @@
+"""The verbs `baseline`, `verify` and `soak`, and collecting facts: they only look, in one round trip a measurement."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from fleet.core.checks import (
+    CheckResult,
+    Decision,
+    Rounds,
+    decide_verification,
+    judge_all,
+    overall,
+)
+from fleet.core.model import CheckSpec, Json, PlannedStep, Reason, Reversibility, StepSpec, Verdict
+from fleet.core.states import TargetState
+from playbooks.base import Device, Look, Seen, Session, Step
+from playbooks.facts import commands, parse, parse_frr
+from playbooks.facts.params import BaselineParams, SoakParams, VerifyParams
+from playbooks.facts.samples import choose, few_routes
+from playbooks.facts.text import mapping, whole
+
+_BATCH_S = 30.0
+# A look may still be on its way when the time is over: the driver has the last word, with its reasons, not the engine.
+_MARGIN_S = 15.0
+_NOT_KEPT = frozenset({"paths", "samples", "unknown", "routes", "neighbours"})
+
+
+def collect(session: Session) -> Mapping[str, Json]:
+    """Facts of a device in one round trip; JSON, free of secrets (`parse.facts`). Raises as `Session.batch`."""
+    suite = session.device.suite
+    answers = session.batch(
+        commands.facts(suite), per_interface=commands.FACTS_PER_INTERFACE, timeout_s=_BATCH_S, root=True
+    )
+    return parse.facts(answers, suite)
+
+
+def measure(session: Session, samples: Sequence[str] = (), *, sysctls: Sequence[str] = ()) -> dict[str, Json]:
+    """A measurement of a device in one round trip (`parse.measurement`). Raises as `Session.batch`.
+
+    `samples`: addresses whose routes are compared in the daemon and in the kernel. For the neighbours of a router: call
+    this on a session to each of them with the samples of the router's baseline, and hand the results to the next visit
+    of a verify or soak step as `Step.progress["neighbours"]` (name > measurement); they become the section
+    `neighbours`, which the check `rib_fib_neighbours` judges.
+    """
+    suite = session.device.suite
+    asked = commands.measurement(suite, samples=samples, sysctls=sysctls)
+    answers = session.batch(asked, per_interface=commands.MEASURE_PER_INTERFACE, timeout_s=_BATCH_S, root=True)
+    return parse.measurement(answers, suite, samples=samples, sysctls=sysctls)
+
+
+def measure_first(session: Session, asked: Sequence[str] = (), *, sysctls: Sequence[str] = ()) -> dict[str, Json]:
+    """A measurement that also chooses its samples, from the kernel's routes and the peers: three round trips."""
+    suite = session.device.suite
+    made = measure(session, sysctls=sysctls)
+    few = few_routes(made.get("routes"))
+    listed = parse.kernel_routes(session.batch(commands.KERNEL_ROUTES, timeout_s=_BATCH_S, root=True)) if few else []
+    samples = choose(asked, parse_frr.peers_reached(made.get("bgp")), listed, full_table=not few)
+    if samples:
+        answers = session.batch(commands.lookups(suite, samples), timeout_s=_BATCH_S, root=True)
+        made |= {"samples": samples, "paths": parse.paths(answers, suite, samples)}
+    return made
+
+
+def _sysctls(step: Step) -> list[str]:
+    """The kernel settings that the checks of a step speak of, and those of the baseline."""
+    named = {key for check in step.checks if check.name == "sysctl" for key in mapping(check.expect)}
+    return sorted(named | set(mapping(mapping(step.baseline).get("sysctl"))))
+
+
+def _measure_again(session: Session, step: Step) -> dict[str, Json]:
+    """The measurement of this round: the samples of the baseline, and the neighbours that the caller has measured."""
+    listed = mapping(step.baseline).get("samples")
+    samples = [str(a) for a in listed] if isinstance(listed, list) else []
+    made = measure(session, samples, sysctls=_sysctls(step))
+    if isinstance(neighbours := step.progress.get("neighbours"), Mapping):
+        made["neighbours"] = dict(neighbours)
+    return made
+
+
+def _shown(results: Sequence[CheckResult]) -> list[Json]:
+    return [
+        {"name": r.name, "verdict": r.verdict.value, "reasons": [str(reason) for reason in r.reasons]} for r in results
+    ]
+
+
+def _why(results: Sequence[CheckResult]) -> tuple[Reason, ...]:
+    return tuple(reason for result in results for reason in result.reasons)
+
+
+class _Looking:
+    """What the three verbs have in common: they send nothing that changes anything."""
+
+    reversibility = Reversibility.NOTHING_TO_UNDO
+    disruptive = False
+    acts = False
+    repeatable = True
+
+    def precheck(self, session: Session, step: Step) -> Look:
+        return Look(Seen.READY)
+
+    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        """Nothing: these verbs only look."""
+
+    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        """Nothing: nothing was changed."""
+
+    def observe_rollback(self, session: Session, step: Step) -> Look:
+        return Look(Seen.DONE)
+
+
+class Baseline(_Looking):
+    """Measure the device before anything is touched; the measurement is the step's data."""
+
+    verb = "baseline"
+    phase = TargetState.BASELINING
+    within_s = 60.0
+    estimate_s = 2.0
+    params_model: type[BaseModel] = BaselineParams
+
+    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
+        return PlannedStep(
+            self.verb, spec.params, self.reversibility, self.disruptive,
+            estimate_s=self.estimate_s, within_s=self.within_s,
+        )  # fmt: skip
+
+    def observe(self, session: Session, step: Step) -> Look:
+        """DONE with the measurement. It records what is, good or bad; what cannot be told stays unknown in it."""
+        params = BaselineParams.model_validate(step.params)
+        return Look(Seen.DONE, (), measure_first(session, params.samples, sysctls=_sysctls(step)))
+
+
+class Verify(_Looking):
+    """Compare the device with its baseline until enough rounds in a row have passed, or time is over."""
+
+    verb = "verify"
+    phase = TargetState.VERIFYING
+    within_s = 300.0
+    estimate_s = 15.0
+    params_model: type[BaseModel] = VerifyParams
+
+    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
+        params = VerifyParams.model_validate(spec.params)
+        return PlannedStep(
+            self.verb, spec.params, self.reversibility, self.disruptive,
+            estimate_s=params.initial_delay + params.interval * (params.passes - 1) + 1.0,
+            within_s=params.initial_delay + params.within + _MARGIN_S,
+        )  # fmt: skip
+
+    def observe(self, session: Session, step: Step) -> Look:
+        """One round: DONE after enough good ones, NOT_DONE with all reasons when it has failed, else WAITING.
+
+        `data`: "rounds" (so far) and "results" (of this round: name, verdict, reasons).
+        """
+        policy = VerifyParams.model_validate(step.params).policy()
+        if step.waited_s < policy.initial_delay_s:
+            return Look(Seen.WAITING, (), _kept(step), after_s=policy.initial_delay_s - step.waited_s)
+        missing = _cannot_verify(step)
+        if missing is not None:
+            return Look(Seen.NOT_DONE, (missing,), _kept(step))
+        results = judge_all(step.checks, step.baseline, _measure_again(session, step))
+        rounds = _rounds(step.progress.get("rounds")).plus(overall(results))
+        data: dict[str, Json] = {"rounds": _rounds_json(rounds), "results": _shown(results)}
+        decided = decide_verification(rounds, policy, step.waited_s)
+        match decided.decision:
+            case Decision.PASS:
+                return Look(Seen.DONE, (), data)
+            case Decision.FAIL:
+                return Look(Seen.NOT_DONE, (*_why(results), *decided.reasons), data)
+            case Decision.CONTINUE:
+                return Look(Seen.WAITING, _why(results), data, after_s=decided.after_s)
+
+
+class Soak(_Looking):
+    """Watch the device under traffic for a set time; the first failed check ends it."""
+
+    verb = "soak"
+    phase = TargetState.SOAKING
+    within_s = 960.0
+    estimate_s = 900.0
+    params_model: type[BaseModel] = SoakParams
+
+    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
+        params = SoakParams.model_validate(spec.params)
+        return PlannedStep(
+            self.verb, spec.params, self.reversibility, self.disruptive,
+            estimate_s=params.for_, within_s=params.for_ + params.every + 4 * _MARGIN_S,
+        )  # fmt: skip
+
+    def observe(self, session: Session, step: Step) -> Look:
+        """One measurement: the recipe's checks against the baseline, `watch` against the soak's first measurement.
+
+        A failed or erroneous check: NOT_DONE. What cannot be told is no failure, but the soak is not over before the
+        last measurement has passed. `data`: "start", "rounds", "results".
+        """
+        params = SoakParams.model_validate(step.params)
+        measured = _measure_again(session, step)
+        start = mapping(step.progress.get("start"))
+        results = judge_all(step.checks, step.baseline, measured)
+        if start:
+            watched = tuple(CheckSpec(n, "unchanged" if n == "boot_id" else None) for n in params.watch)
+            results += judge_all(watched, start, measured)
+        first = {key: value for key, value in measured.items() if key not in _NOT_KEPT}
+        verdict = overall(results) if results else Verdict.PASS  # first of a soak that only watches: nothing to compare
+        rounds = _rounds(step.progress.get("rounds")).plus(verdict)
+        data: dict[str, Json] = {
+            "start": dict(start) or first, "rounds": _rounds_json(rounds), "results": _shown(results)
+        }  # fmt: skip
+        if verdict in (Verdict.FAIL, Verdict.ERROR):
+            return Look(Seen.NOT_DONE, _why(results), data)
+        left = params.for_ - step.waited_s
+        if left <= 0 and start and verdict is Verdict.PASS:
+            return Look(Seen.DONE, (), {key: value for key, value in data.items() if key != "start"})
+        return Look(Seen.WAITING, _why(results), data, after_s=max(0.5, min(params.every, left if left > 0 else 1.0)))
+
+
+def _kept(step: Step) -> dict[str, Json]:
+    return {key: value for key, value in step.progress.items() if key != "neighbours"}
+
+
+def _cannot_verify(step: Step) -> Reason | None:
+    if not step.checks:
+        return Reason(f"verification of {step.device.name}", "a recipe without checks", "checks that can pass")
+    if step.baseline is None:
+        return Reason(f"verification of {step.device.name}", "no baseline", "a measurement from before the change")
+    return None
+
+
+def _rounds(value: Json) -> Rounds:
+    found = mapping(value)
+    in_a_row, failed, total = (whole(found.get(key)) or 0 for key in ("in_a_row", "failed", "total"))
+    last = found.get("last")
+    return Rounds(in_a_row, failed, total, Verdict(last) if last in {v.value for v in Verdict} else None)
+
+
+def _rounds_json(rounds: Rounds) -> dict[str, Json]:
+    last = rounds.last.value if rounds.last is not None else None
+    return {"in_a_row": rounds.in_a_row, "failed": rounds.failed, "total": rounds.total, "last": last}
