@@ -15,18 +15,10 @@ from fleet.changes.transitions import Note
 from fleet.core import gates
 from fleet.core import plan as planning
 from fleet.core.model import Reason
-from fleet.core.states import ChangeState, Control, TargetState
+from fleet.core.states import ChangeState, Control, TargetState, phase_of
 from inventory.models import Router
 
 Reasons = tuple[Reason, ...]
-# State in which a target is while a step of this verb runs; every other verb acts on the device.
-PHASES = {
-    "baseline": TargetState.BASELINING,
-    "drain": TargetState.DRAINING,
-    "verify": TargetState.VERIFYING,
-    "undrain": TargetState.UNDRAINING,
-    "soak": TargetState.SOAKING,
-}
 
 
 def _raced(what: str) -> Reasons:
@@ -172,7 +164,7 @@ def _create_run(
                 index=index,
                 verb=step["verb"],
                 planned=step,
-                phase=PHASES.get(step["verb"], TargetState.APPLYING),
+                phase=phase_of(step["verb"]),
             )
             for target in targets
             for index, step in enumerate(documents[target.name])

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from fleet.core.model import Finding, Plan, PlannedTarget, Reason, Reversibility, Severity
+from fleet.core.states import TARGET_MOVES, TargetState, phase_of
 
 
 def look_at(plan: Plan) -> tuple[Finding, ...]:
     """Every finding that the plan itself shows; topology findings come from the wave builder."""
     findings = list(_strategy(plan))
     for target in plan.targets:
+        findings += _step_order(target)
         findings += _drain_order(target)
         findings += _one_way(target)
     if not plan.targets:
@@ -26,6 +28,36 @@ def _strategy(plan: Plan) -> Iterator[Finding]:
             Severity.FATAL,
             Reason("strategy.budget", found, "at least 1 each", "No target could ever start; raise it."),
         )
+
+
+def _step_order(target: PlannedTarget) -> Iterator[Finding]:
+    """The baseline comes first, and every step may follow the one before: what is not in the table cannot be run."""
+    if target.steps and target.steps[0].verb != "baseline":
+        yield Finding(
+            "no-baseline",
+            Severity.FATAL,
+            Reason(
+                f"recipe on {target.name}",
+                f"{target.steps[0].verb} as its first step",
+                "a baseline, taken before anything is touched",
+                "Begin the recipe with a baseline step.",
+            ),
+        )
+    state, before = TargetState.BASELINING, "the beginning"
+    for step in target.steps:
+        phase = phase_of(step.verb)
+        if phase is not state and phase not in TARGET_MOVES[state]:
+            yield Finding(
+                "step-order",
+                Severity.FATAL,
+                Reason(
+                    f"recipe on {target.name}",
+                    f"{step.verb} after {before}",
+                    "baseline, drain, what is applied, verify, undrain, soak in this order",
+                    "Move the step; two rounds of drain and undrain are two changes.",
+                ),
+            )
+        state, before = TargetState.DRAINED if phase is TargetState.DRAINING else phase, step.verb
 
 
 def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
@@ -50,9 +82,11 @@ def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
                         ),
                     )
                 drained = False
-            case _ if step.disruptive:
+            case "baseline" | "soak":
+                pass
+            case _:
                 verified = False
-                if not drained:
+                if step.disruptive and not drained:
                     yield Finding(
                         "disruptive-undrained",
                         Severity.FATAL,

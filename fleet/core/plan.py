@@ -23,6 +23,7 @@ from fleet.core.model import (
     Topology,
     to_json,
 )
+from fleet.core.states import TargetState, phase_of
 
 
 def make(
@@ -105,8 +106,15 @@ def document(plan: Plan) -> Json:
 def worst_case_s(steps: Sequence[PlannedStep]) -> float:
     """Longest that a target may take: every step to its limit, then undone, verified and undrained again (rule 7)."""
     forward = sum(s.within_s for s in steps)
-    back = sum(s.within_s for s in steps if s.disruptive or s.verb in {"drain", "verify", "undrain"})
+    back = sum(s.within_s for s in steps if s.verb in _ON_THE_WAY_BACK or _is_undone(s))
     return forward + back
+
+
+_ON_THE_WAY_BACK = frozenset({"drain", "verify", "undrain"})
+
+
+def _is_undone(step: PlannedStep) -> bool:
+    return phase_of(step.verb) is TargetState.APPLYING and step.reversibility is not Reversibility.NOTHING_TO_UNDO
 
 
 def estimate_s(steps: Sequence[PlannedStep]) -> float:

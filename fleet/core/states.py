@@ -98,6 +98,21 @@ TARGET_MOVES: Mapping[TargetState, frozenset[TargetState]] = {
     _T.STUCK: frozenset(),
 }
 
+# State in which a target is while a step of this verb runs.
+_PHASES: Mapping[str, TargetState] = {
+    "baseline": _T.BASELINING,
+    "drain": _T.DRAINING,
+    "verify": _T.VERIFYING,
+    "undrain": _T.UNDRAINING,
+    "soak": _T.SOAKING,
+}
+
+
+def phase_of(verb: str) -> TargetState:
+    """The state of a target while a step of this verb runs; a verb that is not named here acts on the device."""
+    return _PHASES.get(verb, _T.APPLYING)
+
+
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     _S.READY: frozenset({_S.CLAIMED}),
     # Back to ready: the lease expired, or the step waits for its due time (reboot, settling, soak).
