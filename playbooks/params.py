@@ -1,0 +1,25 @@
+"""Types that the parameters of steps share: durations as people write them."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration_s(value: Any) -> float:
+    """Seconds of "500ms", "30s", "5m", "2h" or "1d". ValueError for anything else."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'found {value!r}, wanted a duration such as "30s", "5m" or "2h"')
+    return float(match[1]) * _UNIT_S[match[2]]
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(duration_s),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?(ms|s|m|h|d)$", "examples": ["30s", "5m"]}),
+]
+"""Seconds, written as "30s"; validated by `duration_s`."""
