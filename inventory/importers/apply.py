@@ -12,7 +12,7 @@ from inventory.importers import preview as previews
 from inventory.importers.preview import Change, Preview
 from inventory.importers.rows import CREDENTIAL_FIELDS, ROUTER_FIELDS, SITE_FIELDS, RowKind
 
-# Rows per statement: SQLite takes 32,766 variables, a router has ten columns.
+# Rows per statement; on SQLite Django makes it fewer (999 values).
 _BATCH = 1_000
 # Above every real port, so that two routers can trade addresses within one transaction.
 _PARKING_PORT = 100_000
