@@ -33,7 +33,7 @@ def admission_generation() -> int:
 
 
 def load(run: Run, now: datetime) -> Snapshot:
-    """Read a run. Four queries, and those of the topology when something could start; however many targets."""
+    """Read a run. Five queries, and those of the topology when something could start; however many targets."""
     admission = admission_generation()  # first: whatever starts after this makes our starts refuse
     claimed, due = _steps(run, now)
     rows = run.targets.order_by("wave", "name").values_list(
@@ -84,13 +84,16 @@ def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:
 
 
 def _engaged_elsewhere(run: Run) -> dict[str, Engaged]:
-    """Devices that other runs hold, and those that stayed behind stuck."""
+    """Devices that other runs hold, with what those runs were promised, and those that stayed behind stuck."""
+    live = Run.objects.filter(ended_at__isnull=True).exclude(pk=run.pk)
+    budgets = {pk: planning.strategy_from_json(strategy).budget for pk, strategy in live.values_list("pk", "strategy")}
     rows = (
         TargetRun.objects.engaged()
         .exclude(run=run)
-        .values_list("name", "failure_domain", "state", "drained", "run__revision__change_id")
+        .values_list("name", "failure_domain", "state", "drained", "run_id", "run__revision__change_id")
     )
+    down_unless = {TargetState.SOAKING, TargetState.STUCK}
     return {
-        name: Engaged(domain, drained or state not in {TargetState.SOAKING, TargetState.STUCK}, f"change {change}")
-        for name, domain, state, drained, change in rows
+        name: Engaged(domain, drained or state not in down_unless, f"change {change}", budgets.get(other))
+        for name, domain, state, drained, other, change in rows
     }

@@ -1,6 +1,6 @@
 """May it start, may it take traffic off: each gate answers with reasons, all of them at once; empty means yes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,11 +11,15 @@ from fleet.core.waves import Network, broken_promises
 
 @dataclass(frozen=True)
 class Engaged:
-    """A device that somebody else holds: its failure domain, whether its traffic is off, and who ("change 7")."""
+    """A device that somebody else holds: its failure domain, whether its traffic is off, and who ("change 7").
+
+    `budget`: what that change was promised, while it is in flight; None once only the device was left behind.
+    """
 
     domain: str
     drained: bool
     by: str
+    budget: Budget | None = None
 
 
 def may_approve(state: ChangeState, *, author: str, approver: str, fatal: int) -> tuple[Reason, ...]:
@@ -109,31 +113,45 @@ def room_for(
     taken: Mapping[str, str],
     engaged: Mapping[str, Engaged],
 ) -> tuple[Reason, ...]:
-    """May this device be drained beside what is drained already, in this run (`taken`) and in all others?"""
+    """May this device be drained beside what is drained already, in this run (`taken`) and in all others?
+
+    Every change in flight keeps what its approver was promised: the tightest of their budgets holds for all (rule 6).
+    """
     down = {**{n: e.domain for n, e in engaged.items() if e.drained}, **taken}
     down.pop(name, None)
-    reasons = []
-    if len(down) + 1 > budget.total:
-        reasons.append(
-            Reason(
-                "budget",
-                f"{len(down)} of {budget.total} drained or in flight",
-                "room for one more",
-                "Waits for one of them to carry traffic again.",
-            )
-        )
     here = sorted(n for n, d in down.items() if d == domain)
-    if len(here) + 1 > budget.per_failure_domain:
-        reasons.append(
-            Reason(
-                f"failure domain {domain}",
-                f"{', '.join(here)} drained or in flight",
-                f"at most {budget.per_failure_domain} at once",
-                "Waits for it.",
+    reasons = []
+    for held, whose in _budgets(budget, engaged):
+        if len(down) + 1 > held.total:
+            reasons.append(
+                Reason(
+                    "budget",
+                    f"{len(down)} of {held.total} drained or in flight{whose}",
+                    "room for one more",
+                    "Waits for one of them to carry traffic again.",
+                )
             )
-        )
+        if len(here) + 1 > held.per_failure_domain:
+            reasons.append(
+                Reason(
+                    f"failure domain {domain}",
+                    f"{', '.join(here)} drained or in flight{whose}",
+                    f"at most {held.per_failure_domain} at once",
+                    "Waits for it.",
+                )
+            )
     if not reasons:
         number = network.component_of.get(name)
         near = [n for n in down if network.component_of.get(n) == number]
         reasons += broken_promises(network, [*near, name], about=name)
     return tuple(reasons)
+
+
+def _budgets(mine: Budget, engaged: Mapping[str, Engaged]) -> Iterator[tuple[Budget, str]]:
+    """My budget, then each tighter one of another change in flight, with words that say whose it is."""
+    yield mine, ""
+    others = {e.budget: e.by for e in engaged.values() if e.budget is not None}
+    for budget, by in others.items():
+        tighter = Budget(min(budget.total, mine.total), min(budget.per_failure_domain, mine.per_failure_domain))
+        if tighter != mine:
+            yield budget, f" (budget of {by})"
