@@ -1,9 +1,10 @@
 """What birdc prints, which has no JSON and, before 2.0.10, no exit status either. Pure; no text makes it raise."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 
-_OSPF_PROTOCOL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})\s+OSPF\s+\S+\s+up\s")
+_OSPF_PROTOCOL = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})\s+OSPF\s+(\S+)\s+up\s")
 
 
 class Configured(StrEnum):
@@ -57,10 +58,11 @@ def value(text: str) -> str | None:
     return last if last in {"TRUE", "FALSE"} or (last.isdigit() and len(last) < 20) else None
 
 
-def ospf_protocols(text: str) -> tuple[str, ...]:
-    """Names of the OSPF protocols that are up, from `birdc show protocols`.
+def ospf_protocols(text: str) -> Mapping[str, str]:
+    """OSPF protocols that are up and what they carry ("ipv4" | "ipv6", by their table), from `birdc show protocols`.
 
-    Where there are two (OSPF and OSPFv3), every `show ospf ...` wants a name: without one it says "There are multiple
-    OSPF protocols running".
+    `show ospf state` wants a name where there are two (OSPF and OSPFv3): without one it says "There are multiple OSPF
+    protocols running" (BIRD 2.0.12).
     """
-    return tuple(match.group(1) for line in text.splitlines() if (match := _OSPF_PROTOCOL.match(line)))
+    found = (_OSPF_PROTOCOL.match(line) for line in text.splitlines())
+    return {match[1]: "ipv6" if match[2].endswith("6") else "ipv4" for match in found if match}

@@ -106,16 +106,17 @@ def _switch(group: str, name: str, value: str) -> Switch:
 
 
 def _around(answers: Mapping[str, Answer], own: str) -> tuple[frozenset[str] | None, Mapping[str, frozenset[str]]]:
-    """Stub routers around (None: cannot be seen) and neighbours that are Full."""
-    states = [bird_stub_routers(a.out) for key, a in answers.items() if key.startswith("state:")]
+    """Stub routers around (None: cannot be seen) and neighbours that are Full, by protocol."""
+    carries = birdc.ospf_protocols(answers["protocols"].out if "protocols" in answers else "")
     stubs: frozenset[str] | None = frozenset()
-    full: frozenset[str] = frozenset()
-    for state in states:
+    full: dict[str, frozenset[str]] = {"ospf": frozenset(), "ospf3": frozenset()}
+    for name, family in carries.items():
+        state = bird_stub_routers(answers[f"state:{name}"].out) if f"state:{name}" in answers else None
         stubs = None if stubs is None or state is None else stubs | (state - {own})
-    for key, answer in answers.items():
-        if key.startswith("neighbours:"):
-            full |= bird_neighbours(answer.out).get("ospf", frozenset())
-    return stubs, {"ospf": full} if states else {}
+        listed = answers.get(f"neighbours:{name}")
+        key = "ospf3" if family == "ipv6" else "ospf"
+        full[key] |= bird_neighbours(listed.out).get("ospf", frozenset()) if listed is not None else frozenset()
+    return stubs, full
 
 
 def _no_include() -> Reason:

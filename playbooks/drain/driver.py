@@ -319,6 +319,8 @@ def _missing_neighbours(step: Step, state: State) -> tuple[Reason, ...]:
     """Neighbours of the baseline that are not Full now: redundancy that is gone already."""
     reasons = []
     for protocol, wanted in baseline_neighbours(step.baseline).items():
+        if not wanted:
+            continue
         now = (state.neighbours or {}).get(protocol)
         if now is None:
             reasons.append(Reason(f"{protocol} neighbours", "no readable answer", f"{len(wanted)} as in the baseline"))
@@ -333,16 +335,14 @@ def _missing_neighbours(step: Step, state: State) -> tuple[Reason, ...]:
 
 
 def baseline_neighbours(baseline: Mapping[str, Json] | None) -> Mapping[str, frozenset[str]]:
-    """Router ids that were Full in the baseline's measurement, by protocol."""
+    """Router ids with a Full adjacency in the baseline's measurement, by protocol."""
     made: dict[str, frozenset[str]] = {}
     for protocol in ("ospf", "ospf3"):
         section = (baseline or {}).get(protocol)
         listed = section.get("neighbours") if isinstance(section, Mapping) else None
         if isinstance(listed, Mapping):
             made[protocol] = frozenset(
-                key
-                for key, one in listed.items()
-                if isinstance(one, Mapping) and str(one.get("state")).startswith("Full")
+                key for key, one in listed.items() if isinstance(one, Mapping) and one.get("full")
             )
     return made
 

@@ -262,5 +262,29 @@ def _artifact(step: Step) -> tuple[Mapping[str, Mapping[str, Mapping[str, int]]]
 
 
 def _cards_of_facts(facts: Mapping[str, Json], params: NicParams) -> tuple[Card, ...]:
-    """The cards as the facts saw them; none where they say nothing. The device is asked again before it is touched."""
-    return ()
+    """The cards as the facts saw them; none where they say nothing. The device is asked again before it is touched.
+
+    facts.interfaces: name -> {"channels": {"rx", "tx", "combined" now, "max": {...}} or null, "rings": the same}.
+    """
+    listed = facts.get("interfaces")
+    if not isinstance(listed, Mapping):
+        return ()
+    cards = []
+    for name, row in listed.items():
+        if isinstance(row, Mapping) and name != "lo" and params.chooses(name):
+            one = card(name, _of_facts(row.get("channels")), _of_facts(row.get("rings")), params)
+            if not params.is_pattern or all(one.found.get(option) is not None for option in one.wanted):
+                cards.append(one)
+    if not cards:
+        names = ", ".join(name for name in listed if name != "lo")
+        raise Impossible(Reason("interfaces", names or "none", f"{params.interface}, with what is asked for"))
+    return tuple(cards)
+
+
+def _of_facts(section: Json) -> parse.Amounts | None:
+    most = section.get("max") if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or not isinstance(most, Mapping):
+        return None
+    limits = {key: most[key] for key in ("rx", "tx", "combined") if isinstance(most.get(key), int) and most[key] > 0}
+    now = {key: section[key] for key in limits if isinstance(section.get(key), int)}
+    return parse.Amounts(limits, now) if limits and len(now) == len(limits) else None

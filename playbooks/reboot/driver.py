@@ -87,8 +87,8 @@ class Reboot:
         if not isinstance(before, str) or parse.boot_id(before) is None:
             raise Impossible(Reason(f"reboot of {step.device.name}", "no boot id on record", "the boot that is to end"))
         answer = session.run(render.reboot(before), timeout_s=min(20.0, deadline_s), root=True)
-        # "already exists": the timer of this very boot is pending, which is what is wanted.
-        if not answer.ok and "already exists" not in answer.out + answer.err:
+        # The timer of this very boot is pending, which is what is wanted (systemd 252 says "already loaded").
+        if not answer.ok and "already loaded" not in answer.out + answer.err:
             said = " ".join((answer.err or answer.out).split())[:200]
             remedy = "See whether the login may run systemd-run as root."
             raise Refused(Reason(f"reboot of {step.device.name}", f"refused: {said}", "a reboot in one second", remedy))

@@ -16,7 +16,7 @@ from tests.playbooks.scripted import BIRD, FRR, Scripted, step
 RECORDINGS = Path(__file__).parent / "recordings"
 BASELINE = RECORDINGS / "drain-frr-01-baseline"
 DRAINED_LSDB = (RECORDINGS / "drain-frr-03-igp-drained" / "on_neighbour_database.json").read_text()
-NEIGHBOURS = {"10.255.0.4": {"state": "Full/-"}, "10.255.0.2": {"state": "Full/-"}}
+NEIGHBOURS = {router: {"state": "Full/-", "full": 1} for router in ("10.255.0.4", "10.255.0.2")}
 MEASURED = {"ospf": {"neighbours": NEIGHBOURS}, "ospf3": {"neighbours": NEIGHBOURS}}
 CONFIG = "show running-config"
 
@@ -301,6 +301,9 @@ def test_no_daemon_and_another_suite_are_told() -> None:
 # -- BIRD
 
 
+BIRD_MEASURED = {
+    key: {"neighbours": {"10.255.0.1": {"full": 1}, "10.255.0.2": {"full": 1}}} for key in ("ospf", "ospf3")
+}
 BIRD_CONF = f'router id 10.255.0.4;\ninclude "{BIRD_FILE}";\nprotocol device {{}}\n'
 BIRD_DRAIN = "# mine\ndefine SLIPWAY_DRAIN_BGP = false;\ndefine SLIPWAY_EXTRA_COST = 7;\n"
 
@@ -346,7 +349,7 @@ def bird(config: str = BIRD_CONF, constants: str | None = BIRD_DRAIN, says: str 
 
 def test_bird_is_drained_by_its_constants_and_put_back() -> None:
     session = bird()
-    look = Drain().precheck(session, drain_step(device=BIRD, baseline=MEASURED | {"ospf3": {}, "ospf": {}}))
+    look = Drain().precheck(session, drain_step(device=BIRD, baseline=BIRD_MEASURED))
     assert look.seen is Seen.READY, look.reasons
     held = drain_step(device=BIRD, artifact=look.artifact)
     Drain().apply(session, held, deadline_s=30)
@@ -358,6 +361,12 @@ def test_bird_is_drained_by_its_constants_and_put_back() -> None:
     assert session.files[BIRD_FILE] == "# mine\ndefine SLIPWAY_DRAIN_BGP = true;\ndefine SLIPWAY_EXTRA_COST = 7;\n"
     Undrain().apply(session, replace(undrain, params={"group": "bgp"}), deadline_s=30)
     assert session.files[BIRD_FILE] == BIRD_DRAIN
+
+
+def test_a_neighbour_of_bird_that_is_gone_holds() -> None:
+    missing = {"ospf3": {"neighbours": {"10.255.0.9": {"full": 1}}}}
+    look = Drain().precheck(bird(), drain_step(device=BIRD, baseline=BIRD_MEASURED | missing))
+    assert look.seen is Seen.UNKNOWN and "10.255.0.9" in look.reasons[0].found
 
 
 def test_a_bird_without_the_include_says_what_to_add() -> None:

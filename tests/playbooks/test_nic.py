@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fleet.core.model import StepSpec
-from playbooks.base import Answer, Seen
+from playbooks.base import Answer, Impossible, Seen
 from playbooks.nic import parse
 from playbooks.nic.driver import Nic, NicParams
 from playbooks.nic.render import FILE
@@ -183,6 +183,25 @@ def test_parameters_that_make_no_sense_are_refused(params: dict[str, Any]) -> No
 
 def test_without_facts_the_plan_says_what_will_be_written() -> None:
     assert Nic().plan(StepSpec("nic", {"queues": 4}), FRR, {}).commands == (f"write and enable {FILE}",)
+
+
+FACTS = {
+    "interfaces": {
+        "lo": {"channels": None},
+        "eth1": {"channels": {"rx": 8, "tx": 8, "max": {"rx": 8, "tx": 8}}, "rings": None},
+        "br0": {"channels": None, "rings": None},
+    }
+}
+
+
+def test_the_plan_shows_what_changes_from_the_facts_and_refuses_what_a_card_cannot() -> None:
+    planned = Nic().plan(StepSpec("nic", {"queues": 4}), FRR, FACTS)
+    assert planned.diff == "eth1, rx queues: 8 -> 4\neth1, tx queues: 8 -> 4\n"
+    assert planned.commands == ("ethtool -L eth1 rx 4 tx 4", f"write and enable {FILE}")
+    with pytest.raises(Impossible, match="a maximum of 8"):
+        Nic().plan(StepSpec("nic", {"queues": 9}), FRR, FACTS)
+    with pytest.raises(Impossible, match="eth7"):
+        Nic().plan(StepSpec("nic", {"queues": 4, "interface": "eth7"}), FRR, FACTS)
 
 
 @given(

@@ -43,7 +43,11 @@ def test_a_reboot_is_sent_in_one_second_and_done_with_another_boot_id() -> None:
 
 
 def test_a_pending_reboot_of_the_same_boot_is_what_is_wanted() -> None:
-    said = Answer(1, "", "Failed to start transient timer unit: Unit slipway-reboot-87734e14.timer already exists.\n")
+    said = Answer(
+        1,
+        "",
+        "Failed to start transient timer unit: Unit slipway-reboot-87734e14.timer was already loaded or has a fragment file.\n",
+    )
     session = Scripted(answers={BOOT: OLD, SEND: said})
     Reboot().apply(session, reboot_step(artifact={"boot_id": OLD}), deadline_s=30)
     session.answers[SEND] = Answer(1, "", "sudo: a password is required\n")
