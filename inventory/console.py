@@ -40,10 +40,13 @@ def printable(value: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in value)
 
 
-def some(names: Sequence[str], at_most: int = 12) -> str:
-    """Names in one cell; of many the first few and the count of the rest."""
+def some(names: Sequence[str]) -> str:
+    """Names in one cell: of many the first few and the count of the rest; long ones on lines of their own."""
+    long = any(" " in name for name in names)
+    at_most, between = (4, "\n") if long else (12, ", ")
     more = len(names) - at_most
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:at_most])} and {more} more"
+    shown = between.join(names[:at_most])
+    return shown if more <= 0 else f"{shown}{between if long else ' '}and {more} more"
 
 
 def chosen(names: Sequence[str], *, everything: bool) -> list[str]:
