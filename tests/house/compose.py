@@ -84,17 +84,20 @@ class ByHand:
         argv = [self.here(w) for w in words]
         return self.run(name, argv if kind == "CMD" else ["sh", "-c", *argv]).returncode == 0
 
-    def stop(self, name: str) -> tuple[int, float]:
-        """SIGTERM as `docker compose stop` sends it; exit status and how long it took."""
-        process, began = self.running.pop(name), time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        grace = float(str(services()[name]["stop_grace_period"]).removesuffix("s"))
-        try:
-            return process.wait(grace), time.monotonic() - began
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"{name} did not end within {grace:.0f} s:\n{self.log(name)[-3000:]}") from None
+    def stop(self) -> dict[str, tuple[int, float]]:
+        """SIGTERM to all, as `docker compose stop` sends it; exit status and how long it took, by service."""
+        began, ended = time.monotonic(), {}
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        for name, process in list(self.running.items()):
+            grace_s = float(str(services()[name]["stop_grace_period"]).removesuffix("s"))
+            try:
+                status = process.wait(max(0.0, began + grace_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"{name} did not end within {grace_s:.0f} s:\n{self.log(name)[-3000:]}") from None
+            ended[name] = (status, time.monotonic() - began)
+            del self.running[name]
+        return ended
 
     def end(self) -> None:
         for process in self.running.values():
