@@ -1,6 +1,6 @@
 """The verbs `baseline`, `verify` and `soak`, and collecting facts: they only look, in one round trip a measurement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -17,7 +17,7 @@ from fleet.core.states import TargetState
 from playbooks.base import Device, Look, Seen, Session, Step
 from playbooks.facts import commands, parse, parse_frr
 from playbooks.facts.params import BaselineParams, SoakParams, VerifyParams
-from playbooks.facts.samples import choose, few_routes
+from playbooks.facts.samples import candidates, choose, few_routes
 from playbooks.facts.text import mapping, whole
 
 _BATCH_S = 30.0
@@ -35,30 +35,41 @@ def collect(session: Session) -> Mapping[str, Json]:
     return parse.facts(answers, suite)
 
 
-def measure(session: Session, samples: Sequence[str] = (), *, sysctls: Sequence[str] = ()) -> dict[str, Json]:
+def measure(
+    session: Session,
+    samples: Sequence[str] = (),
+    *,
+    sysctls: Sequence[str] = (),
+    checks: Collection[str] | None = None,
+) -> dict[str, Json]:
     """A measurement of a device in one round trip (`parse.measurement`). Raises as `Session.batch`.
 
-    `samples`: addresses whose routes are compared in the daemon and in the kernel. For the neighbours of a router: call
-    this on a session to each of them with the samples of the router's baseline, and hand the results to the next visit
-    of a verify or soak step as `Step.progress["neighbours"]` (name > measurement); they become the section
-    `neighbours`, which the check `rib_fib_neighbours` judges.
+    `samples`: addresses whose routes are compared in the daemon and in the kernel. `checks`: names of the checks that
+    will judge it; what they do not look at is not asked for and is null. None: everything.
+
+    For the neighbours of a router: call this on a session to each of them with the samples of the router's baseline and
+    `checks=("rib_fib",)`, and hand the results to the next visit of a verify or soak step as
+    `Step.progress["neighbours"]` (name > measurement); they become the section `neighbours`, which the check
+    `rib_fib_neighbours` judges.
     """
     suite = session.device.suite
-    asked = commands.measurement(suite, samples=samples, sysctls=sysctls)
-    answers = session.batch(asked, per_interface=commands.MEASURE_PER_INTERFACE, timeout_s=_BATCH_S, root=True)
+    asked, each = commands.measurement(suite, samples=samples, sysctls=sysctls, checks=checks)
+    answers = session.batch(asked, per_interface=each, timeout_s=_BATCH_S, root=True)
     return parse.measurement(answers, suite, samples=samples, sysctls=sysctls)
 
 
 def measure_first(session: Session, asked: Sequence[str] = (), *, sysctls: Sequence[str] = ()) -> dict[str, Json]:
-    """A measurement that also chooses its samples, from the kernel's routes and the peers: three round trips."""
+    """A measurement of everything that also chooses its samples, from routes and peers: three round trips."""
     suite = session.device.suite
     made = measure(session, sysctls=sysctls)
     few = few_routes(made.get("routes"))
     listed = parse.kernel_routes(session.batch(commands.KERNEL_ROUTES, timeout_s=_BATCH_S, root=True)) if few else []
-    samples = choose(asked, parse_frr.peers_reached(made.get("bgp")), listed, full_table=not few)
-    if samples:
-        answers = session.batch(commands.lookups(suite, samples), timeout_s=_BATCH_S, root=True)
-        made |= {"samples": samples, "paths": parse.paths(answers, suite, samples)}
+    tried = candidates(asked, parse_frr.peers_reached(made.get("bgp")), listed, full_table=not few)
+    if tried:
+        answers = session.batch(commands.lookups(suite, tried), timeout_s=_BATCH_S, root=True)
+        paths = parse.paths(answers, suite, tried)
+        samples = choose(paths)
+        made |= {"samples": samples, "paths": {a: paths[a] for a in samples}}
     return made
 
 
@@ -68,11 +79,12 @@ def _sysctls(step: Step) -> list[str]:
     return sorted(named | set(mapping(mapping(step.baseline).get("sysctl"))))
 
 
-def _measure_again(session: Session, step: Step) -> dict[str, Json]:
+def _measure_again(session: Session, step: Step, *, watch: Sequence[str] = ()) -> dict[str, Json]:
     """The measurement of this round: the samples of the baseline, and the neighbours that the caller has measured."""
+    checks = {*(check.name for check in step.checks), *watch}
     listed = mapping(step.baseline).get("samples")
     samples = [str(a) for a in listed] if isinstance(listed, list) else []
-    made = measure(session, samples, sysctls=_sysctls(step))
+    made = measure(session, samples, sysctls=_sysctls(step), checks=checks)
     if isinstance(neighbours := step.progress.get("neighbours"), Mapping):
         made["neighbours"] = dict(neighbours)
     return made
@@ -194,7 +206,7 @@ class Soak(_Looking):
         last measurement has passed. `data`: "start", "rounds", "results".
         """
         params = SoakParams.model_validate(step.params)
-        measured = _measure_again(session, step)
+        measured = _measure_again(session, step, watch=params.watch)
         start = mapping(step.progress.get("start"))
         results = judge_all(step.checks, step.baseline, measured)
         if start:

@@ -30,11 +30,16 @@ class _Reader:
         return answer.out if answer is not None else ""
 
     def read(self, section: str, parser: Callable[..., T | None], *names: str, only_ok: bool = False) -> T | None:
-        """The section by a parser of the answers of these names; `only_ok`: a failed command tells nothing."""
-        failed = only_ok and not all(name in self.answers and self.answers[name].ok for name in names)
+        """The section by a parser of the answers of these names; None where one was not asked for or is unreadable.
+
+        A command that failed without a word tells nothing; `only_ok`: nor does one that failed with words.
+        """
+        if any(name not in self.answers for name in names):
+            return None
+        failed = any(not self.answers[n].ok and (only_ok or not self.answers[n].out.strip()) for n in names)
         value = None if failed else parser(*(self.text(name) for name in names))
         if value is None:
-            self.unknown[section] = short(self.text(names[0])) if names[0] in self.answers else "(not asked)"
+            self.unknown[section] = short(self.text(names[0]))
         return value
 
 
@@ -160,20 +165,15 @@ def _frr(read: _Reader) -> dict[str, Json]:
 
 def _bird(read: _Reader) -> dict[str, Json]:
     status = mapping(read.read("routing", parse_bird.status, "status"))
-    adjacencies = parse_bird.ospf(read.text("ospf"), read.text("protocols"))
-    for section, found in adjacencies.items():
-        if found is None:
-            read.unknown[section] = short(read.text("ospf"))
-    if "daemons" not in status:
-        read.unknown["daemons"] = short(read.text("status"))
     return {
         "routing": {"suite": "bird", "version": status.get("version")},
         "bgp": read.read("bgp", parse_bird.bgp, "protocols"),
-        **adjacencies,
+        "ospf": read.read("ospf", lambda n, p: parse_bird.ospf(n, p, "ipv4"), "ospf", "protocols"),
+        "ospf3": read.read("ospf3", lambda n, p: parse_bird.ospf(n, p, "ipv6"), "ospf", "protocols"),
         "bfd": read.read("bfd", parse_bird.bfd, "bfd"),
         "routes": {
-            family: read.read(f"routes {family}", lambda text, f=family: parse_bird.routes(text, f), "routes")
-            for family in ("ipv4", "ipv6")
+            "ipv4": read.read("routes4", lambda text: parse_bird.routes(text, "ipv4"), "routes"),
+            "ipv6": read.read("routes6", lambda text: parse_bird.routes(text, "ipv6"), "routes"),
         },
         "daemons": status.get("daemons"),
     }

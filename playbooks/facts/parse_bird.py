@@ -117,30 +117,26 @@ def ospf_families(protocols: str) -> dict[str, str]:
     return made
 
 
-def ospf(neighbours: str, protocols: str) -> dict[str, dict[str, Json] | None]:
-    """`show ospf neighbors` (all protocols, each under its heading): {"ospf": ..., "ospf3": ...} as `parse_frr.ospf`.
+def ospf(neighbours: str, protocols: str, family: str) -> dict[str, Json] | None:
+    """`show ospf neighbors` (all protocols, each under its heading) for the protocols of a family: as `parse_frr.ospf`.
 
-    An OSPF protocol of `show protocols all` that has no heading here is one that cannot be told.
+    None also where an OSPF protocol of `show protocols all` has no heading here.
     """
     if not_running(neighbours):
-        return {"ospf": {"running": False, "neighbours": {}}, "ospf3": {"running": False, "neighbours": {}}}
+        return {"running": False, "neighbours": {}}
     if not answered(protocols) or not answered(neighbours):
-        return {"ospf": None, "ospf3": None}
-    families = ospf_families(protocols)
-    flat: dict[str, list[tuple[str, str | None, str]]] = {"ipv4": [], "ipv6": []}
+        return None
+    mine = {name for name, found in ospf_families(protocols).items() if found == family}
+    flat: list[tuple[str, str | None, str]] = []
     headings: set[str] = set()
-    family = ""
+    within = False
     for line in neighbours.splitlines():
         if match := re.fullmatch(r"(\S+):", line.strip()):
             headings.add(match[1])
-            family = families.get(match[1], "")
-        elif family and (match := _NEIGHBOUR.match(line)):
-            flat[family].append((match[1], match[2], match[3]))
-    made: dict[str, dict[str, Json] | None] = {}
-    for key, wanted in (("ospf", "ipv4"), ("ospf3", "ipv6")):
-        told = all(name in headings for name, f in families.items() if f == wanted)
-        made[key] = {"running": True, "neighbours": merged(flat[wanted])} if told else None
-    return made
+            within = match[1] in mine
+        elif within and (match := _NEIGHBOUR.match(line)):
+            flat.append((match[1], match[2], match[3]))
+    return {"running": True, "neighbours": merged(flat)} if mine <= headings else None
 
 
 def bfd(text: str) -> dict[str, Json] | None:

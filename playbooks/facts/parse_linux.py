@@ -186,7 +186,7 @@ def kernel_hop(text: str) -> dict[str, Json] | None:
 
 
 def kernel_routes(text: str) -> list[tuple[str, str]] | None:
-    """`ip -j route show`: (prefix, next hops as text) of unicast routes in the order of the table."""
+    """`ip -j route show`: (prefix, next hops as text) of unicast routes to a gateway, in the order of the table."""
     found = document(text)
     if not isinstance(found, list):
         return None
@@ -196,5 +196,7 @@ def kernel_routes(text: str) -> list[tuple[str, str]] | None:
         if prefix is None or kind not in (None, "unicast") or prefix.startswith("fe80:"):
             continue
         hops = rows(row.get("nexthops")) or [row]
+        if not any(hop.get("gateway") or hop.get("via") for hop in hops):
+            continue
         made.append((prefix, " ".join(sorted(f"{h.get('gateway', '')}@{h.get('dev', '')}"[:80] for h in hops))))
     return made

@@ -1,12 +1,13 @@
 """Which destinations are looked up to compare the routing daemon with the kernel. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fleet.core.model import Json
 from playbooks.facts.text import address_in, family_of, is_address, mapping, whole
 
 # Each address costs the router one `ip route get` (2 ms) and one lookup in zebra or BIRD.
 PER_FAMILY = 8
+_CANDIDATES = 16
 # Above this many routes in the kernel, printing them all costs seconds and tens of megabytes on the router.
 LISTED_UP_TO = 20_000
 # For full tables: addresses of well-known services far apart; whatever route covers them is compared.
@@ -22,21 +23,32 @@ def few_routes(routes: Json) -> bool:
     return all(n is not None and n <= LISTED_UP_TO for n in numbers)
 
 
-def choose(
+def candidates(
     asked: Sequence[str], peers: Sequence[str], listed: Sequence[tuple[str, str]], *, full_table: bool
 ) -> list[str]:
-    """At most eight addresses of each family: those asked for, then routes, one of each next hop in turn, then peers.
+    """At most 16 addresses of each family: those asked for, then routes, one of each next hop in turn, then peers.
 
-    `listed`: the kernel's (prefix, next hops). The same input gives the same samples.
+    `listed`: (prefix, next hops) of the kernel. The same input gives the same candidates.
     """
     wanted = [a for a in asked if is_address(a)]
     wanted += list(FAR) if full_table else _spread(listed)
     wanted += [a for a in peers if is_address(a) and not a.startswith("fe80:")]
-    made: list[str] = []
-    for family in ("ipv4", "ipv6"):
-        mine = [a for a in dict.fromkeys(wanted) if family_of(a) == family]
-        made += mine[:PER_FAMILY]
-    return made
+    return _some_of_each(wanted, _CANDIDATES)
+
+
+def choose(paths: Mapping[str, Json]) -> list[str]:
+    """The samples: of the candidates, at most eight of each family that the kernel sends on to another router.
+
+    What it delivers itself or reaches directly is its own doing, whatever a routing protocol says about it.
+    """
+    return _some_of_each(
+        [a for a, row in paths.items() if mapping(mapping(row).get("kernel")).get("gateway")], PER_FAMILY
+    )
+
+
+def _some_of_each(addresses: Sequence[str], most: int) -> list[str]:
+    unique = list(dict.fromkeys(addresses))
+    return [a for family in ("ipv4", "ipv6") for a in [u for u in unique if family_of(u) == family][:most]]
 
 
 def _spread(listed: Sequence[tuple[str, str]]) -> list[str]:
