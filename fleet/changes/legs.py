@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet import clock
-from fleet.changes import transitions, way_back
+from fleet.changes import neighbours, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import decide
 from fleet.core import plan as planning
@@ -45,6 +45,7 @@ class Job:
     checks: tuple[CheckSpec, ...]
     budget_total: int
     drained_elsewhere: tuple[str, ...]
+    neighbours: Sequence[Device] = ()  # only where the recipe judges them
 
     def reached(self, now: datetime) -> StepRun | None:
         """The step that is due now."""
@@ -85,6 +86,8 @@ def load_jobs(target_ids: Sequence[int]) -> list[Job]:
     rows = list(targets)
     devices = Router.objects.devices([t.name for t in rows])
     drained = dict(TargetRun.objects.engaged().filter(drained=True).values_list("name", "router__router_id"))
+    judged = [t.name for t in rows if any(c["name"] == neighbours.CHECK for c in t.run.checks)]
+    around = neighbours.devices_around(judged) if judged else {}
     jobs = []
     for target in rows:
         strategy = planning.strategy_from_json(target.run.strategy)
@@ -97,6 +100,7 @@ def load_jobs(target_ids: Sequence[int]) -> list[Job]:
                 checks=tuple(CheckSpec(c["name"], c["expect"]) for c in target.run.checks),
                 budget_total=strategy.budget.total,
                 drained_elsewhere=tuple(sorted(i for n, i in drained.items() if n != target.name and i)),
+                neighbours=around.get(target.name, ()),
             )
         )
     return jobs
@@ -139,11 +143,15 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
     def ahead(artifact: Mapping[str, Any] | None) -> bool:
         return transitions.write_ahead(hand, artifact, now())
 
+    value = as_value(job, step, now())
+    if neighbours.wanted(step.verb, job.checks) and value.baseline is not None:
+        around = neighbours.measure_around(job.neighbours, value.baseline.get("samples") or ())
+        value = replace(value, progress={**value.progress, "neighbours": around})
     act = perform if step.undoes_id is None else perform_rollback
     return act(
         driver,
         session,
-        as_value(job, step, now()),
+        value,
         sent=step.sent_at is not None,
         deadline_s=deadline_s,
         write_ahead=ahead,
@@ -279,6 +287,8 @@ def _follow(job: Job, step: StepRun, result: transitions.Result, survey: Survey,
             if not back:  # nothing was touched: it is as it was
                 return transitions.Follow(TargetState.ROLLED_BACK, via=TargetState.ROLLING_BACK, changed=False)
             return transitions.Follow(TargetState.ROLLING_BACK, back=back)
+        case Then.TURN:
+            return transitions.Follow(decided.state)
         case Then.HOLD:
             return transitions.Follow(TargetState.PENDING, pause=f"{job.target.name}: {' '.join(survey.moved)}")
         case Then.STUCK:

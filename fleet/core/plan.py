@@ -34,9 +34,10 @@ def make(
 ) -> Plan:
     """The plan of a recipe over targets whose steps were rendered. Pure and deterministic: same input, same digest.
 
+    The order of `steps` is the order of the waves: the first target is the canary.
     `refused`: findings met while rendering (a device that cannot do a step, a device without facts).
     """
-    names = sorted(steps)
+    names = list(steps)
     wave_of, findings = waves.build(names, recipe.strategy, topology)
     targets = tuple(
         PlannedTarget(name, wave_of[name], topology.domain_of.get(name, ""), tuple(steps[name])) for name in names
