@@ -30,13 +30,14 @@ def main() -> int:
     serve.add_argument("--topology", choices=("ring", "pods"), help="default: ring for 6 routers, else pods")
     serve.add_argument("--suite-mix", default="", help="such as frr=3,bird=1; default: the ring's own, or all FRR")
     serve.add_argument("--first-port", type=int, default=FIRST_PORT)
+    serve.add_argument("--prefixes", default="", help="IPv4 and IPv6 prefixes that every transit announces: 5000,1000")
     serve.add_argument("--timing", default="", help="such as boot_s=2,fib_s=1 (see lab/sim/router.py, Timing)")
     serve.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     options = parser.parse_args()
     if options.routers < 1:
         parser.error("--routers: wanted at least 1")
     try:
-        layout = _layout(options.routers, options.topology, options.suite_mix)
+        layout = _layout(options)
         timing = Timing(**{k: float(v) for k, v in _pairs(options.timing).items()})
     except (ValueError, TypeError) as error:
         parser.error(str(error))
@@ -47,15 +48,20 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in text.split(",") if part) if text else {}
 
 
-def _layout(count: int, shape: str | None, mix: str) -> topology.Layout:
-    suites = {name: int(weight) for name, weight in _pairs(mix).items()} or None
+def _layout(options: argparse.Namespace) -> topology.Layout:
+    count: int = options.routers
+    suites = {name: int(weight) for name, weight in _pairs(options.suite_mix).items()} or None
     if unknown := set(suites or ()) - {"frr", "bird"}:
         raise ValueError(f"--suite-mix: found {', '.join(sorted(unknown))}, wanted frr and bird")
-    if (shape or ("ring" if count == 6 else "pods")) == "ring":
+    numbers = [int(part) for part in options.prefixes.split(",")] if options.prefixes else []
+    if numbers and len(numbers) != 2:
+        raise ValueError(f"--prefixes: found {options.prefixes}, wanted two numbers such as 5000,1000")
+    prefixes = (numbers[0], numbers[1]) if numbers else None
+    if (options.topology or ("ring" if count == 6 else "pods")) == "ring":
         if count != 6:
             raise ValueError(f"--topology ring: found --routers {count}, wanted 6")
-        return topology.ring(suites=suites)
-    return topology.pods(count, suites=suites)
+        return topology.ring(suites=suites, prefixes=prefixes)
+    return topology.pods(count, suites=suites, prefixes=prefixes)
 
 
 def _start(options: argparse.Namespace, layout: topology.Layout, timing: Timing) -> tuple[Fleet, Path]:

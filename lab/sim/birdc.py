@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from lab.sim import birdconfig, startup
 from lab.sim.birdconfig import BirdState
 from lab.sim.frrshow import route_counts
-from lab.sim.network import Hop
 from lab.sim.reply import Context, Reply
 from lab.sim.router import BIRD_CONF, Router
+from lab.sim.routing import lookup
 
 BANNER = "BIRD 2.0.12 ready.\n"
 UNDO_DEFAULT_S = 300.0
@@ -95,6 +95,10 @@ def _control(ctx: Context, command: str) -> tuple[str, int]:
     names = [row[0] for row in _rows(ctx) if re.fullmatch(match.group(2).replace("*", ".*"), row[0])]
     if not names:
         return "syntax error, unexpected CF_SYM_UNDEFINED, expecting CF_SYM_KNOWN or TEXT or ALL\n", 1
+    bird = ctx.router.bird or BirdState()
+    if match.group(1) in ("disable", "enable"):
+        bird.disabled = bird.disabled | set(names) if match.group(1) == "disable" else bird.disabled - set(names)
+        ctx.router.refresh(ctx.now)
     done = {"disable": "disabled", "enable": "enabled", "restart": "restarted"}.get(match.group(1), "reloading")
     return "".join(f"{name}: {done}\n" for name in names), 0
 
@@ -109,8 +113,8 @@ def _rows(ctx: Context) -> list[tuple[str, str, str, str, float, str]]:
     rows += [(f"ospf{f}", "OSPF", f"master{f}", "up", at, "Running" if near else "Alone") for f in (4, 6)]
     for peer in ctx.router.peers:
         since = ctx.net.established_since(ctx.router, peer, ctx.now)
-        up = since is not None
-        state, info = ("up", "Established   ") if up else ("start", "Active        ")
+        state, info = ("up", "Established   ") if since is not None else ("start", "Active        ")
+        state, info = ("down", "") if peer.address in ctx.router.shut else (state, info)
         rows.append((startup.bird_name(peer), "BGP", "---", state, since if since is not None else at, info))
     return rows
 
@@ -168,13 +172,17 @@ def _bgp_detail(ctx: Context, peer: startup.Peer, *, up: bool) -> str:
         return out + "    Connect delay:    3.198/5\n" + _channel(peer.family, 0, 0, 100, state="DOWN")
     out += "    Neighbor ID:      " + (ctx.net.routers[peer.name].spec.router_id if not peer.external else "192.0.2.1")
     out += "\n    Local capabilities\n      Multiprotocol\n"
-    out += f"        AF announced: ipv{peer.family}\n      Route refresh\n      Graceful restart\n      4-octet AS numbers\n"
+    out += f"        AF announced: ipv{peer.family}\n      Route refresh\n      Graceful restart\n"
+    out += "      4-octet AS numbers\n"
     out += (
         f"    Session:          {'external' if peer.external else 'internal'} AS4\n    Source address:   {peer.local}\n"
     )
     out += "    Hold timer:       140.470/180\n    Keepalive timer:  32.320/60\n"
     out += _channel(peer.family, ctx.net.prefixes(ctx.router, peer, ctx.now), 9, 100)
     return f"{out}    BGP Next hop:   {peer.local}\n"
+
+
+_MEMORY = "BIRD memory usage\n                  Effective    Overhead\nTotal:             213.5 kB    153.7 kB\n"
 
 
 def _show(ctx: Context, command: str) -> tuple[str, int]:
@@ -186,16 +194,8 @@ def _show(ctx: Context, command: str) -> tuple[str, int]:
             return _HEAD + "".join(_line(ctx, row) for row in _rows(ctx)), 0
         case ["protocols", "all", *only]:
             return _protocols_all(ctx, only[0].strip('"') if only else ""), 0
-        case ["ospf", "neighbors", *only]:
-            return "\n".join(_neighbors(ctx, f) for f in (4, 6) if not only or only[0] == f"ospf{f}"), 0
-        case ["ospf", "state", "ospf4" | "ospf6" as name]:
-            return _ospf_state(ctx, six=name == "ospf6"), 0
-        case ["ospf", "state" | "topology" | "lsadb"]:
-            return "There are multiple OSPF protocols running\n", 1
-        case ["ospf", "interface", *only]:
-            return "\n".join(_interfaces(ctx, f) for f in (4, 6) if not only or only[0] == f"ospf{f}"), 0
-        case ["ospf", *only]:
-            return "\n".join(_ospf(ctx, f) for f in (4, 6) if not only or only[0] == f"ospf{f}"), 0
+        case ["ospf", *rest]:
+            return _show_ospf(ctx, rest)
         case ["bfd", "sessions", *_]:
             return _bfd(ctx), 0
         case ["route", "count"]:
@@ -203,12 +203,25 @@ def _show(ctx: Context, command: str) -> tuple[str, int]:
         case ["route", "for", prefix, *_]:
             return _route_for(ctx, prefix)
         case ["memory"]:
-            return (
-                "BIRD memory usage\n                  Effective    Overhead\nTotal:             213.5 kB    153.7 kB\n",
-                0,
-            )
+            return _MEMORY, 0
         case _:
             return "No such command. Press `?' for help.\n", 1
+
+
+def _show_ospf(ctx: Context, words: Sequence[str]) -> tuple[str, int]:
+    """With two instances, some want a name and some print both (checked against a real 2.0.12)."""
+    match words:
+        case ["state", "ospf4" | "ospf6" as name]:
+            return _ospf_state(ctx, six=name == "ospf6"), 0
+        case ["state" | "topology" | "lsadb", *_]:
+            return "There are multiple OSPF protocols running\n", 1
+        case ["neighbors", *only]:
+            printer = _neighbors
+        case ["interface", *only]:
+            printer = _interfaces
+        case [*only]:
+            printer = _ospf
+    return "\n".join(printer(ctx, f) for f in (4, 6) if not only or only[0] == f"ospf{f}"), 0
 
 
 def _status(ctx: Context) -> str:
@@ -285,11 +298,15 @@ def _route_count(ctx: Context) -> str:
 
 
 def _route_for(ctx: Context, prefix: str) -> tuple[str, int]:
-    hop: Hop | None = ctx.net.next_hop(ctx.router, prefix, ctx.now)
-    if hop is None:
+    route = lookup(ctx.net, ctx.router, prefix, ctx.now)
+    if route is None:
         return "Network not found\n", 1
-    table, since = ("master6" if ":" in prefix else "master4"), stamp(ctx, ctx.router.daemons_at or 0.0)[11:]
-    proto = "ospf" if hop.protocol == "ospf" else "BGP"
-    head = f"Table {table}:\n{prefix:<20} unicast [{proto.lower()} {since}] * (100)\n"
+    hop, six = route.hop, ":" in prefix
+    table, since = ("master6" if six else "master4"), stamp(ctx, ctx.router.daemons_at or 0.0)[11:]
+    peers = (p for p in ctx.router.peers if p.family == (6 if six else 4) and p.prefixes)
+    by_bgp = next((startup.bird_name(p) for p in peers if p.address == hop.gateway or not p.external), "bgp1")
+    name = by_bgp if hop.protocol == "bgp" else "direct1" if hop.ifname == "lo" else "ospf6" if six else "ospf4"
+    tail = "(100) [AS65001?]" if hop.protocol == "bgp" else "I (150/10) [10.255.77.1]"
+    head = f"Table {table}:\n{route.prefix:<20} unicast [{name} {since}] * {tail}\n"
     via = f"\tvia {hop.gateway} on {hop.ifname}\n" if hop.gateway else f"\tdev {hop.ifname}\n"
     return head + via, 0

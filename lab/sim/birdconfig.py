@@ -1,4 +1,4 @@
-"""The configuration that a BIRD router runs: files as they were at the last configure, and what their constants say. Pure."""
+"""The configuration that a BIRD router runs: its files as they were at the last configure. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A simulated fleet for tests and demonstrations: started as a process of its own, spoken to over its control socket."""
+"""A simulated fleet for tests and demonstrations: a process of its own, spoken to over its control socket."""
 
 import json
 import os
@@ -39,6 +39,7 @@ class SimFleet:
         routers: int = 6,
         topology: str | None = None,
         suite_mix: str = "",
+        prefixes: tuple[int, int] | None = None,
         timing: Mapping[str, float] | None = None,
         first_port: int | None = None,
         timeout_s: float = 60.0,
@@ -60,6 +61,7 @@ class SimFleet:
         ]
         argv += ["--topology", topology] if topology else []
         argv += ["--suite-mix", suite_mix] if suite_mix else []
+        argv += ["--prefixes", f"{prefixes[0]},{prefixes[1]}"] if prefixes else []
         argv += ["--timing", ",".join(f"{k}={v}" for k, v in timing.items())] if timing else []
         argv += ["--first-port", str(first_port)] if first_port else []
         folder.mkdir(parents=True, exist_ok=True)

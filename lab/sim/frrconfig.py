@@ -5,54 +5,55 @@ from dataclasses import dataclass, field
 VERSION = "8.4.4"
 
 # First words that a context accepts; anything else is answered as vtysh answers it: "% Unknown command".
-_ACCEPTS: dict[str, frozenset[str]] = {
-    "": frozenset(
-        "frr hostname log service ip ipv6 access-list debug password enable line key bgp mpls domainname agentx".split()
-    ),
-    "interface": frozenset("ip ipv6 description bandwidth shutdown link-detect bfd isis vrrp mpls link-params".split()),
-    "router bgp": frozenset(
-        "bgp neighbor network redistribute timers maximum-paths distance aggregate-address".split()
-    ),
-    "address-family": frozenset(
-        "neighbor network redistribute maximum-paths distance aggregate-address import export table-map".split()
-    ),
-    "router ospf": frozenset(
-        "ospf max-metric timers passive-interface area network redistribute auto-cost default-information distance "
-        "maximum-paths log-adjacency-changes neighbor capability compatible".split()
-    ),
-    "router ospf6": frozenset(
-        "ospf6 stub-router timers area redistribute default-information distance maximum-paths interface "
-        "log-adjacency-changes auto-cost".split()
-    ),
-    "route-map": frozenset("match set on-match call description continue".split()),
-    "bfd": frozenset("peer profile".split()),
-    "peer": frozenset("receive-interval transmit-interval detect-multiplier shutdown passive-mode minimum-ttl".split()),
-    "vrf": frozenset("ip ipv6 vni".split()),
-}
-_ACCEPTS["router isis"] = frozenset(
-    "net is-type set-overload-bit metric-style redistribute log-adjacency-changes".split()
-)
+_ACCEPTED = """
+: frr hostname log service ip ipv6 access-list debug password enable line key bgp mpls domainname agentx
+interface: ip ipv6 description bandwidth shutdown link-detect bfd isis vrrp mpls link-params
+router bgp: bgp neighbor network redistribute timers maximum-paths distance aggregate-address
+address-family: neighbor network redistribute maximum-paths distance aggregate-address import export table-map
+router ospf: ospf max-metric timers passive-interface area network redistribute auto-cost default-information
+router ospf: distance maximum-paths log-adjacency-changes neighbor capability compatible
+router ospf6: ospf6 stub-router timers area redistribute default-information distance maximum-paths interface
+router ospf6: log-adjacency-changes auto-cost
+router isis: net is-type set-overload-bit metric-style redistribute log-adjacency-changes
+route-map: match set on-match call description continue
+bfd: peer profile
+peer: receive-interval transmit-interval detect-multiplier shutdown passive-mode minimum-ttl
+vrf: ip ipv6 vni
+"""
+
+
+def _accepts() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for row in _ACCEPTED.strip().splitlines():
+        context, _, words = row.partition(":")
+        found[context] = found.get(context, frozenset()) | frozenset(words.split())
+    return found
+
+
+_ACCEPTS = _accepts()
 _OPENERS = ("interface", "router bgp", "router ospf6", "router ospf", "router isis", "route-map", "bfd", "vrf")
 _ORDER = ("interface", "vrf", "router bgp", "router ospf", "router ospf6", "router isis", "route-map", "bfd")
 # Commands of which one section holds one value: a new one replaces the old one.
-_SINGLE = (
-    "ipv6 ospf6 cost",
-    "ip ospf cost",
-    "ipv6 ospf6 network",
-    "ip ospf network",
-    "ipv6 ospf6 area",
-    "ip ospf area",
-    "ip ospf hello-interval",
-    "ip ospf dead-interval",
-    "ipv6 ospf6 hello-interval",
-    "ipv6 ospf6 dead-interval",
-    "description",
-    "hostname",
-    "bandwidth",
-    "bgp router-id",
-    "ospf router-id",
-    "ospf6 router-id",
-    "bgp graceful-shutdown",
+_SINGLE = frozenset(
+    {
+        "ipv6 ospf6 cost",
+        "ip ospf cost",
+        "ipv6 ospf6 network",
+        "ip ospf network",
+        "ipv6 ospf6 area",
+        "ip ospf area",
+        "ip ospf hello-interval",
+        "ip ospf dead-interval",
+        "ipv6 ospf6 hello-interval",
+        "ipv6 ospf6 dead-interval",
+        "description",
+        "hostname",
+        "bandwidth",
+        "bgp router-id",
+        "ospf router-id",
+        "ospf6 router-id",
+        "bgp graceful-shutdown",
+    }
 )
 _NEIGHBOR_SINGLE = ("remote-as", "description", "update-source", "timers", "local-as", "ebgp-multihop")
 
@@ -73,10 +74,10 @@ def context_of(section: str) -> str:
 
 def _slot(line: str) -> str:
     """What a line occupies: two lines with one slot cannot stand in one section together."""
-    for single in _SINGLE:
-        if line == single or line.startswith(single + " "):
-            return single
-    words = line.split()
+    words = line.split(maxsplit=4)
+    for length in (3, 2, 1):
+        if " ".join(words[:length]) in _SINGLE:
+            return " ".join(words[:length])
     if words[0] == "neighbor" and len(words) > 2 and words[2] in _NEIGHBOR_SINGLE:
         return " ".join(words[:3])
     return line
@@ -112,12 +113,9 @@ class FrrConfig:
         Raises UnknownCommand where neither this context nor the global one accepts it, as vtysh walks up the tree.
         """
         words = line.split()
-        if not words or words[0].startswith(("!", "#")):
-            return section
-        if words[0] in ("exit", "exit-address-family", "quit"):
-            return section.rpartition("|")[0] if "|" in section else ""
-        if words[0] in ("end", "exit-vrf"):
-            return ""
+        left = self._left(section, words[0] if words else "!")
+        if left is not None:
+            return left
         negated = words[0] == "no"
         bare = " ".join(words[1:] if negated else words)
         opened = self.enter(section, bare) if bare else None
@@ -133,6 +131,15 @@ class FrrConfig:
         self._set(target, bare, negated=negated)
         return target
 
+    @staticmethod
+    def _left(section: str, word: str) -> str | None:
+        """Where a line that only walks leads; None for a line that says something."""
+        if word.startswith(("!", "#")):
+            return section
+        if word in ("exit", "exit-address-family", "quit"):
+            return section.rpartition("|")[0] if "|" in section else ""
+        return "" if word in ("end", "exit-vrf") else None
+
     def _open(self, section: str) -> str:
         self.sections.setdefault(section, [])
         return section
@@ -144,7 +151,7 @@ class FrrConfig:
 
     def _set(self, section: str, line: str, *, negated: bool) -> None:
         lines = self.sections.setdefault(section, [])
-        if negated and f"no {line}" in KEPT_NEGATIONS or (negated and line.endswith(" activate")):
+        if (negated and f"no {line}" in KEPT_NEGATIONS) or (negated and line.endswith(" activate")):
             if f"no {line}" not in lines:
                 lines.append(f"no {line}")
             return
@@ -155,11 +162,13 @@ class FrrConfig:
             return
         if f"no {line}" in lines:
             lines.remove(f"no {line}")
-        for i, other in enumerate(lines):
-            if _slot(other) == slot:
-                lines[i] = line
-                return
-        lines.append(line)
+        if slot != line or slot in _SINGLE:
+            for i, other in enumerate(lines):
+                if other == slot or other.startswith(slot + " "):
+                    lines[i] = line
+                    return
+        if line not in lines:
+            lines.append(line)
 
     def has(self, prefix: str, line: str) -> bool:
         """Is `line` in any section whose name starts with `prefix`?"""
@@ -195,8 +204,3 @@ def parse(text: str) -> tuple[FrrConfig, list[tuple[int, str]]]:
         except UnknownCommand:
             unknown.append((number, raw))
     return config, unknown
-
-
-def lines_of(config: FrrConfig) -> set[str]:
-    """Every line with its section before it: what frr-reload compares."""
-    return {f"{name}\n {line}" if name else line for name, lines in config.sections.items() for line in lines}

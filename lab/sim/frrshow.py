@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.sim import startup
-from lab.sim.network import Hop
 from lab.sim.reply import Context
 from lab.sim.router import Router
+from lab.sim.routing import Hop, lookup
 
 DAEMONS = ("zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
 
@@ -40,7 +40,7 @@ def _bgp_peer(ctx: Context, peer: startup.Peer) -> dict[str, Any]:
     since = ctx.net.established_since(ctx.router, peer, ctx.now)
     up = ctx.now - since if since is not None else ctx.now - (ctx.router.daemons_at or ctx.now)
     never = since is None and ctx.router.established_at() is None
-    shut = ctx.router.frr is not None and ctx.router.frr.has("router bgp", f"neighbor {peer.address} shutdown")
+    shut = peer.address in ctx.router.shut
     row: dict[str, Any] = {} if since is None else {"hostname": peer.name}
     row |= {"remoteAs": peer.remote_as, "localAs": 65000, "version": 4}
     row |= {"msgRcvd": int(up // 60) + 5 if since is not None else 0, "msgSent": int(up // 60) + 9}
@@ -89,7 +89,13 @@ def ospf_neighbor(ctx: Context) -> str:
         if since is None:
             continue
         up, dead = ctx.now - since, 30000 + int(ctx.now * 1000) % 9999
-        row = {"priority": 1, "state": "Full/-", "nbrPriority": 1, "nbrState": "Full/-", "converged": "Full"}
+        row: dict[str, Any] = {
+            "priority": 1,
+            "state": "Full/-",
+            "nbrPriority": 1,
+            "nbrState": "Full/-",
+            "converged": "Full",
+        }
         row |= {"role": "DROther", "upTimeInMsec": int(up * 1000), "deadTimeMsecs": dead}
         row |= {"routerDeadIntervalTimerDueMsec": dead, "upTime": short(up), "deadTime": f"{dead / 1000:.3f}s"}
         row |= {"address": port.remote4, "ifaceAddress": port.remote4, "ifaceName": f"{port.ifname}:{port.local4}"}
@@ -149,11 +155,11 @@ def route_counts(ctx: Context, family: int) -> dict[str, int]:
 
 
 def route_summary(ctx: Context, family: int) -> str:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind, count in route_counts(ctx, family).items():
         rib = count + len(ctx.router.ports) if kind.startswith("ospf") and count else count
         rows.append({"fib": count, "rib": rib, "fibOffLoaded": 0, "fibTrapped": 0, "type": kind})
-    total, fib = (sum(row[key] for row in rows if isinstance(row[key], int)) for key in ("rib", "fib"))
+    total, fib = (sum(row[key] for row in rows) for key in ("rib", "fib"))
     return dump({"routes": rows, "routesTotal": total, "routesTotalFib": fib})
 
 
@@ -166,7 +172,7 @@ def ospf(ctx: Context) -> str:
     area |= {"areaIfTotalCounter": core + 1, "areaIfActiveCounter": core + 1, "nbrFullAdjacentCounter": near}
     area |= {"authentication": "authenticationNone", "spfExecutedCounter": 7, "lsaNumber": mates}
     area |= {"lsaRouterNumber": mates, "lsaRouterChecksum": 96285, "lsaNetworkNumber": 0, "lsaNetworkChecksum": 0}
-    head = {"routerId": ctx.router.spec.router_id, "tosRoutesOnly": True, "rfc2328Conform": True}
+    head: dict[str, Any] = {"routerId": ctx.router.spec.router_id, "tosRoutesOnly": True, "rfc2328Conform": True}
     head |= {"spfScheduleDelayMsecs": 0, "holdtimeMinMsecs": 50, "holdtimeMaxMsecs": 5000, "holdtimeMultplier": 1}
     head |= {"spfLastExecutedMsecs": 61534, "spfLastDurationMsecs": 0, "lsaMinIntervalMsecs": 5000}
     head |= {"lsaMinArrivalMsecs": 1000, "writeMultiplier": 20, "refreshTimerMsecs": 10000, "maximumPaths": 256}
@@ -177,9 +183,17 @@ def ospf(ctx: Context) -> str:
 def ospf6(ctx: Context) -> str:
     stub = ctx.router.frr is not None and ctx.router.frr.has("router ospf6", "stub-router administrative")
     names = [p.ifname for p in ctx.router.ports if not p.external]
-    area = {"areaIsStub": False, "areaIsNSSA": False, "numberOfAreaScopedLsa": 6, "lsaStatistics": [0, 3, 0, 0]}
+    area: dict[str, Any] = {
+        "areaIsStub": False,
+        "areaIsNSSA": False,
+        "numberOfAreaScopedLsa": 6,
+        "lsaStatistics": [0, 3, 0, 0],
+    }
     area |= {"interfacesAttachedToArea": [*names, "lo"], "spfHasRun": True, "spfLastExecutedSecs": 66}
-    head = {"routerId": ctx.router.spec.router_id, "running": clock(ctx.now - (ctx.router.daemons_at or ctx.now))}
+    head: dict[str, Any] = {
+        "routerId": ctx.router.spec.router_id,
+        "running": clock(ctx.now - (ctx.router.daemons_at or ctx.now)),
+    }
     head |= {"lsaMinimumArrivalMsecs": 1000, "spfScheduleDelayMsecs": 0, "holdTimeMinMsecs": 50}
     head |= {"holdTimeMaxMsecs": 5000, "holdTimeMultiplier": 1, "maximumPaths": 256, "preference": 110}
     head |= {"spfHasRun": True, "spfLastExecutedMsecs": "00:01:06", "spfLastExecutedReason": "R+, R-"}
@@ -219,12 +233,11 @@ def _router_lsa(ctx: Context, router: Router) -> dict[str, Any]:
 
 
 def route_prefix(ctx: Context, prefix: str) -> str:
-    hop = ctx.net.next_hop(ctx.router, prefix, ctx.now)
-    if hop is None:
+    """`show ip route X json`: of an address, the route that covers it; nothing found is an empty object."""
+    route = lookup(ctx.net, ctx.router, prefix, ctx.now)
+    if route is None or ("/" in prefix and prefix != route.prefix):
         return "{\n}\n"
-    six = ":" in prefix
-    text = prefix if "/" in prefix else f"{prefix}/{128 if six else 32}"
-    return dump({text: [_route(ctx, hop, text, six=six)]})
+    return dump({route.prefix: [_route(ctx, route.hop, route.prefix, six=":" in prefix)]})
 
 
 def _route(ctx: Context, hop: Hop, prefix: str, *, six: bool) -> dict[str, Any]:
@@ -252,7 +265,8 @@ def ifindex(ifname: str) -> int:
 def version(ctx: Context) -> str:
     return (
         f"FRRouting 8.4.4 ({ctx.router.name}) on Linux({ctx.router.kernel}).\n"
-        "Copyright 1996-2005 Kunihiro Ishiguro, et al.\nconfigured with:\n    '--build=x86_64-linux-gnu' '--prefix=/usr'\n"
+        "Copyright 1996-2005 Kunihiro Ishiguro, et al.\nconfigured with:\n"
+        "    '--build=x86_64-linux-gnu' '--prefix=/usr'\n"
     )
 
 

@@ -50,12 +50,7 @@ def read(path: Path) -> Sequence[Entry]:
             entry = json.loads(line)
         except ValueError:
             continue
-        entries = (
-            [entry] if entry.get("event") == "start" else [*entries, entry] if not entries else _more(entries, entry)
-        )
-    return entries
-
-
-def _more(entries: list[Entry], entry: Entry) -> list[Entry]:
-    entries.append(entry)
+        if entry["event"] == "start":
+            entries.clear()
+        entries.append(entry)
     return entries

@@ -25,6 +25,7 @@ HANDLERS: Mapping[str, Handler] = {
     "cat": linux.cat,
     "ip": linux.ip,
     "sysctl": linux.sysctl,
+    "touch": linux.touch,
     "rm": linux.remove,
     "cp": linux.copy,
     "mv": linux.copy,

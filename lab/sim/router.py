@@ -1,4 +1,4 @@
-"""One virtual router: everything that it is and remembers, and how it lives, dies and comes back. Pure; time is given."""
+"""One virtual router: everything that it is and remembers, how it lives, dies and comes back. Pure; time is given."""
 
 import re
 import uuid
@@ -99,12 +99,13 @@ class Router:
     files: dict[str, str] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=lambda: dict(startup.SYSCTLS))
     nics: dict[str, Nic] = field(default_factory=dict)
-    frr: FrrConfig | None = None
+    running: FrrConfig | None = None  # of FRR, read at first need; see `frr`
     bird: BirdState | None = None
     timers: dict[str, Timer] = field(default_factory=dict)
     enabled: set[str] = field(default_factory=set)
     behaviours: list[Behaviour] = field(default_factory=list)
     flags: DrainFlags = DrainFlags()
+    shut: frozenset[str] = frozenset()  # addresses of BGP peers that are administratively down
     cut: bool = False
     events: list[Event] = field(default_factory=list)
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -121,6 +122,17 @@ class Router:
     @property
     def reachable(self) -> bool:
         return self.powered and not self.cut
+
+    @property
+    def frr(self) -> FrrConfig | None:
+        """The running configuration of FRR; None on a BIRD router. Parsed when somebody first asks: 1.5 ms."""
+        if self.running is None and self.spec.suite == "frr":
+            self.running, _ = frrconfig.parse(self.files.get(FRR_CONF, ""))
+        return self.running
+
+    @frr.setter
+    def frr(self, config: FrrConfig) -> None:
+        self.running = config
 
     def plan(self, due: float, what: str, arg: str = "") -> None:
         self.events.append(Event(due, what, arg))
@@ -167,6 +179,7 @@ class Router:
         """After any change of the running configuration: flags, traffic, management. True if a flag moved."""
         self.flow.settle(now)
         before, self.flags = self.flags, self._read_flags()
+        self.shut = self._read_shut()
         cut = active(self.behaviours, Kind.MGMT_CUT)
         text = self.running_text() if cut else ""
         self.cut = cut is not None and any(re.search(cut.match, line) for line in text.splitlines())
@@ -190,6 +203,16 @@ class Router:
         )
         igp4 = frr.has("router ospf", "max-metric router-lsa administrative")
         return DrainFlags(frr.has("router bgp", "bgp graceful-shutdown"), igp4, igp6)
+
+    def _read_shut(self) -> frozenset[str]:
+        if self.bird is not None:
+            disabled = self.bird.disabled
+            return frozenset(p.address for p in self.peers if disabled and startup.bird_name(p) in disabled)
+        sections = (self.frr or FrrConfig()).sections.items()
+        lines = [line.split() for name, lines in sections if name.startswith("router bgp") for line in lines]
+        if any(words[:2] == ["bgp", "shutdown"] for words in lines):
+            return frozenset(p.address for p in self.peers)
+        return frozenset(words[1] for words in lines if words[0] == "neighbor" and words[2:3] == ["shutdown"])
 
     def _ospf6_interfaces(self) -> list[list[str]]:
         sections = (self.frr or FrrConfig()).sections.items()
@@ -249,7 +272,7 @@ class Router:
 
     def load_startup(self, now: float) -> None:
         if self.spec.suite == "frr":
-            self.frr, _ = frrconfig.parse(self.files.get(FRR_CONF, ""))
+            self.running = None
         else:
             loaded, _ = birdconfig.read(self.files, BIRD_CONF)
             self.bird = BirdState(loaded=loaded, configured_at=now)

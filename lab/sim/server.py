@@ -113,7 +113,7 @@ class Door:
             except OSError as error:
                 self.machine.note("accept", error=str(error))
                 return
-            sock.setblocking(False)
+            sock.setblocking(False)  # noqa: FBT003
             loop = asyncio.get_running_loop()
             factory = partial(asyncssh.SSHServerConnection, loop, self.options())
             task = loop.create_task(_hand_over(loop, factory, sock))
@@ -221,7 +221,7 @@ class Exec(asyncssh.SSHServerSession[bytes]):
         """Take effects until something must be waited for or the channel ends."""
         chan = self._chan
         if self._effects is None or chan is None or chan.is_closing():
-            return
+            return None
         out: list[str] = []
         for effect in self._effects:
             match effect.what:
@@ -234,7 +234,7 @@ class Exec(asyncssh.SSHServerSession[bytes]):
                     self._send(chan, out)
                     self.door.settle()
                     asyncio.get_running_loop().call_later(effect.seconds, self._go_on)
-                    return
+                    return None
                 case "drop":
                     self.door.journal.flush()
                     if self._connection is not None:
@@ -294,6 +294,6 @@ def _bind(candidates: Iterator[int]) -> socket.socket:
             sock.close()
             continue
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003
         return sock
     raise OSError(f"no free port left on 127.0.0.1 up to {LAST_PORT}; stop another fleet or choose --first-port")

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from lab.sim.topology import RING_ASN, Layout, Port, RouterSpec
 
 TRANSIT_ASN, CUSTOMER_ASN = 65001, 65200
-# Table sizes: "some thousands of prefixes", as in the namespaces lab (5,000 IPv4, 1,000 IPv6).
-TRANSIT_PREFIXES = (5000, 1000)
 DRAIN_INCLUDE = "/etc/bird/slipway-drain.conf"
 
 
@@ -19,24 +17,23 @@ class Peer:
     address: str
     local: str
     remote_as: int
-    external: bool
     prefixes: int
-    ifname: str  # "" for loopback sessions
+    external: bool = False
 
 
-def peers_of(spec: RouterSpec, ports: tuple[Port, ...], mates: tuple[RouterSpec, ...], layout: "Reach") -> list[Peer]:
+def peers_of(spec: RouterSpec, ports: tuple[Port, ...], mates: tuple[RouterSpec, ...], reach: "Reach") -> list[Peer]:
     """iBGP with every mate of the pod over the loopbacks, eBGP with every external over its link, both families."""
     peers = []
     for family in (4, 6):
         for mate in mates:
             there = mate.router_id if family == 4 else mate.loopback6
             here = spec.router_id if family == 4 else spec.loopback6
-            count = layout.announced(mate.name, family)
-            peers.append(Peer(mate.name, family, there, here, RING_ASN, False, count, ""))
+            count = reach.announced(mate.name, family)
+            peers.append(Peer(mate.name, family, there, here, RING_ASN, count))
         for port in (p for p in ports if p.external):
             there, here = (port.remote4, port.local4) if family == 4 else (port.remote6, port.local6)
-            asn = external_asn(port)
-            peers.append(Peer(port.peer, family, there, here, asn, True, external_prefixes(port, family), port.ifname))
+            count = reach.offered(port, family)
+            peers.append(Peer(port.peer, family, there, here, external_asn(port), count, external=True))
     return peers
 
 
@@ -44,18 +41,17 @@ def external_asn(port: Port) -> int:
     return TRANSIT_ASN if port.kind == "transit" else CUSTOMER_ASN
 
 
-def external_prefixes(port: Port, family: int) -> int:
-    return TRANSIT_PREFIXES[0 if family == 4 else 1] if port.kind == "transit" else 1
-
-
 class Reach:
-    """How many prefixes each router announces to its mates: what it hears from its own externals."""
+    """How many prefixes come from each external, and how many each router announces to its mates."""
 
     def __init__(self, layout: Layout) -> None:
-        self.ports = layout.ports()
+        self.ports, self._transit = layout.ports(), layout.prefixes
+
+    def offered(self, port: Port, family: int) -> int:
+        return self._transit[0 if family == 4 else 1] if port.kind == "transit" else 1
 
     def announced(self, name: str, family: int) -> int:
-        return sum(external_prefixes(p, family) for p in self.ports[name] if p.external)
+        return sum(self.offered(p, family) for p in self.ports[name] if p.external)
 
 
 def frr_conf(spec: RouterSpec, ports: tuple[Port, ...], peers: list[Peer]) -> str:

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lab.sim.reply import Context, Reply, not_permitted
 from lab.sim.router import Router, Timer
@@ -75,7 +76,7 @@ def systemctl(ctx: Context, argv: Sequence[str]) -> Reply:
 
 
 def _is_property(argv: Sequence[str], word: str) -> bool:
-    return any(a == "-p" and b == word for a, b in zip(argv, argv[1:], strict=False))
+    return any(a == "-p" and b == word for a, b in pairwise(argv))
 
 
 def _routing_unit(router: Router) -> str:
@@ -129,6 +130,9 @@ def _look(ctx: Context, verb: str, argv: Sequence[str], units: Sequence[str]) ->
         active, known, started = path in router.enabled, path in router.files, router.booted_at
     if verb == "is-active":
         return Reply("active\n" if active else "inactive\n", status=0 if active else 3)
+    if verb == "is-enabled" and not known:
+        message = f"Failed to get unit file state for {units[0] if units else ''}: No such file or directory\n"
+        return Reply(err=message, status=1)
     if verb == "is-enabled":
         enabled = active or unit == _routing_unit(router)
         return Reply("enabled\n" if enabled else "disabled\n", status=0 if enabled else 1)

@@ -51,13 +51,16 @@ class Port:
 
     ifname: str
     peer: str  # router or external
-    external: bool
+    remote_ifname: str  # empty = the other end is an external
     kind: str
     local4: str
     remote4: str
     local6: str
     remote6: str
-    remote_ifname: str = ""
+
+    @property
+    def external(self) -> bool:
+        return not self.remote_ifname
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,17 @@ class Layout:
     externals: tuple[str, ...]
     cables: tuple[Cable, ...]
     keep_connected: tuple[tuple[tuple[str, ...], str], ...]
+    prefixes: tuple[int, int]  # IPv4 and IPv6 prefixes that every transit announces
+
+    def customer_prefixes(self) -> dict[str, str]:
+        """Prefix -> customer: a /24 and a /64 each, counted from 10.64.1.0/24 and 2001:db8:64:1::/64."""
+        kinds = {cable.b: cable.kind for cable in self.cables}
+        names = [name for name in self.externals if kinds.get(name) == "customer"]
+        found: dict[str, str] = {}
+        for number, name in enumerate(names, 1):
+            found[f"10.{64 + number // 256}.{number % 256}.0/24"] = name
+            found[f"2001:db8:64:{number:x}::/64"] = name
+        return found
 
     def ports(self) -> dict[str, tuple[Port, ...]]:
         """Every router's data interfaces, by router name, in interface order."""
@@ -84,10 +98,9 @@ class Layout:
             b4, b6 = cable.address(2)
             a_name, _, a_if = cable.a.partition(":")
             b_name, _, b_if = cable.b.partition(":")
-            external = b_name not in found
-            found[a_name].append(Port(a_if, b_name, external, cable.kind, a4, b4, a6, b6, b_if))
-            if not external:
-                found[b_name].append(Port(b_if, a_name, False, cable.kind, b4, a4, b6, a6, a_if))
+            found[a_name].append(Port(a_if, b_name, b_if, cable.kind, a4, b4, a6, b6))
+            if b_if:
+                found[b_name].append(Port(b_if, a_name, a_if, cable.kind, b4, a4, b6, a6))
         return {name: tuple(sorted(ports, key=lambda p: p.ifname)) for name, ports in found.items()}
 
 
@@ -122,6 +135,9 @@ _RING_SITES = (
     ("wells", "IXN", "london-north", "access", "bird"),
     ("lang", "AQL", "london-north", "access", "frr"),
 )
+# Table sizes. The ring as in the namespaces lab; pods small, so that a thousand routers that list their routes
+# measure the engine and not the listing (a route is some 120 bytes of JSON).
+RING_PREFIXES, POD_PREFIXES = (5000, 1000), (200, 50)
 _RING_OUTWARD = (
     ("bly", "internet", "transit"),
     ("aebi", "internet", "transit"),
@@ -132,7 +148,7 @@ _RING_OUTWARD = (
 )
 
 
-def ring(*, suites: Mapping[str, int] | None = None) -> Layout:
+def ring(*, suites: Mapping[str, int] | None = None, prefixes: tuple[int, int] | None = None) -> Layout:
     """The ring of story S0: six routers, two transits, two customers with two legs each."""
     rows = _RING_SITES
     names = [row[0] for row in rows]
@@ -147,10 +163,11 @@ def ring(*, suites: Mapping[str, int] | None = None) -> Layout:
         cabling.join(name, external, kind=kind, external=True)
     externals = ("internet", "customer-1", "customer-2")
     keep = (((*names, *externals), "10G"),)
-    return Layout(tuple(Site(s, d) for _, s, d, _, _ in rows), routers, externals, tuple(cabling.cables), keep)
+    sites = tuple(Site(s, d) for _, s, d, _, _ in rows)
+    return Layout(sites, routers, externals, tuple(cabling.cables), keep, prefixes or RING_PREFIXES)
 
 
-def pods(count: int, *, suites: Mapping[str, int] | None = None) -> Layout:
+def pods(count: int, *, suites: Mapping[str, int] | None = None, prefixes: tuple[int, int] | None = None) -> Layout:
     """`count` routers in pods of four: two edges and two cores, each pod with its own failure domains and externals.
 
     A last pod of one has no redundancy and promises none; one of two or three links its edges to the transit as well.
@@ -174,7 +191,8 @@ def pods(count: int, *, suites: Mapping[str, int] | None = None) -> Layout:
         _cable_pod(cabling, members, transit, customer)
         if len(members) > 1:
             keep.append(((*members, customer, transit), "10G"))
-    return Layout(tuple(sites), tuple(routers), tuple(externals), tuple(cabling.cables), tuple(keep))
+    cables = tuple(cabling.cables)
+    return Layout(tuple(sites), tuple(routers), tuple(externals), cables, tuple(keep), prefixes or POD_PREFIXES)
 
 
 def _cable_pod(cabling: _Cabling, members: list[str], transit: str, customer: str) -> None:
