@@ -52,7 +52,7 @@ def private_cluster() -> Iterator[str]:
 
 
 def _initialise(bin_dir: Path, home: Path, user: str | None) -> None:
-    options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
     argv: list[str | Path] = [bin_dir / "initdb", "-D", home / "data", *options]
     done = subprocess.run(argv, cwd=home, user=user, extra_groups=[] if user else None, capture_output=True, text=True)
     if done.returncode:

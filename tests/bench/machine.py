@@ -13,7 +13,8 @@ PACKAGES = ("django", "celery", "nornir", "netmiko", "paramiko", "asyncssh")
 
 def about() -> dict[str, Any]:
     """Cores, memory, kernel, Python and library versions."""
-    memory_kb = next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemTotal"))
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    memory_kb = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal"))
     return {
         "cores": os.cpu_count(),
         "memory_gib": round(memory_kb / 2**20, 1),

