@@ -120,13 +120,14 @@ def ospf_families(protocols: str) -> dict[str, str]:
 def ospf(neighbours: str, protocols: str, family: str) -> dict[str, Json] | None:
     """`show ospf neighbors` (all protocols, each under its heading) for the protocols of a family: as `parse_frr.ospf`.
 
-    None also where an OSPF protocol of `show protocols all` has no heading here.
+    None also where the headings are not those of `show protocols all`: then it cannot be told which family they are.
     """
     if not_running(neighbours):
         return {"running": False, "neighbours": {}}
     if not answered(protocols) or not answered(neighbours):
         return None
-    mine = {name for name, found in ospf_families(protocols).items() if found == family}
+    families = ospf_families(protocols)
+    mine = {name for name, found in families.items() if found == family}
     flat: list[tuple[str, str | None, str]] = []
     headings: set[str] = set()
     within = False
@@ -136,7 +137,7 @@ def ospf(neighbours: str, protocols: str, family: str) -> dict[str, Json] | None
             within = match[1] in mine
         elif within and (match := _NEIGHBOUR.match(line)):
             flat.append((match[1], match[2], match[3]))
-    return {"running": True, "neighbours": merged(flat)} if mine <= headings else None
+    return {"running": True, "neighbours": merged(flat)} if mine <= headings <= set(families) else None
 
 
 def bfd(text: str) -> dict[str, Json] | None:

@@ -34,7 +34,7 @@ def bgp(text: str) -> dict[str, Json] | None:
     if not_running(text):
         return {"running": False, "peers": {}}
     found = document(text)
-    if not isinstance(found, Mapping) or ("peers" not in found and not set(found) <= set(_FAMILY) | _other(found)):
+    if not isinstance(found, Mapping) or not set(found) <= set(_FAMILY) | _other(found):
         return None
     made: dict[str, Json] = {}
     for key, family in _FAMILY.items():
@@ -46,7 +46,7 @@ def bgp(text: str) -> dict[str, Json] | None:
 
 def _other(found: Mapping[str, Json]) -> set[str]:
     """Address families that we do not look at (VPN, flowspec ...); their names follow one pattern."""
-    return {key for key in found if re.fullmatch(r"(ipv4|ipv6|l2vpn|linkState)\w{1,20}", key)}
+    return {key for key in found if re.fullmatch(r"(ipv4|ipv6|l2Vpn|linkState)\w{1,20}", key)}
 
 
 def _peer(row: Mapping[str, Json]) -> dict[str, Json]:
