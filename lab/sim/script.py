@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 PUT_SCRIPT = (
     'set -e; umask 077; mkdir -p "$(dirname "$1")"; cat > "$1.slipway"; '
@@ -43,6 +44,12 @@ class Section:
     each: bool = False
 
 
+@lru_cache(maxsize=8192)
+def _words(text: str) -> tuple[str, ...]:
+    """shlex.split, remembered: half the cost of a batch was to split the same lines again and again. ValueError."""
+    return tuple(shlex.split(text))
+
+
 class NotUnderstood(ValueError):
     """The text is not in the wire format; a real shell might take it, the simulation does not."""
 
@@ -50,7 +57,7 @@ class NotUnderstood(ValueError):
 def request(command: str, *, user_is_root: bool = False) -> Request:
     """What an exec request asks for. Raises NotUnderstood."""
     try:
-        words = shlex.split(command)
+        words = list(_words(command))
     except ValueError as error:
         raise NotUnderstood(f"{command[:200]!r}: {error}") from None
     if not words:
@@ -79,10 +86,10 @@ def batch(script: str) -> tuple[str, list[Section]]:
         elif line.startswith(("b()", "bi()")):
             continue
         else:
-            words = shlex.split(line)
+            words = _words(line)
             if len(words) < 3 or words[0] not in ("b", "bi"):
                 raise NotUnderstood(f"line of a batch: {line[:200]!r}")
-            sections.append(Section(words[1], tuple(words[2:]), each=words[0] == "bi"))
+            sections.append(Section(words[1], words[2:], each=words[0] == "bi"))
     if not token:
         raise NotUnderstood("a batch without its token")
     return token, sections
@@ -106,7 +113,7 @@ def logical_lines(script: str) -> Iterator[str]:
 
 def _closed(text: str) -> bool:
     try:
-        shlex.split(text)
+        _words(text)
     except ValueError:
         return False
     return True
