@@ -208,7 +208,7 @@ def resume(change: Change, person: AbstractBaseUser, now: datetime, *, why: str 
     run = _live_run(change)
     if run is None or run.control != Control.PAUSE:
         return (Reason("run", run.control if run else change.state, "pause", "Only a paused run can be resumed."),)
-    failed = run.targets.filter(state__in=[TargetState.STUCK, TargetState.ROLLED_BACK]).count()
+    failed = TargetRun.objects.filter(run=run).failing().count()
     what = Note(_name(person), "resume" + (f": {why}" if why else ""))
     return () if transitions.ask(run, Control.NONE, what, now, tolerated=failed) else _raced("run")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, ExpressionWrapper, OuterRef, Prefetch, Q, QuerySet
 from django.urls import reverse
 
 from fleet.core import plan as planning
@@ -18,6 +18,7 @@ from fleet.core.model import Plan
 from fleet.core.states import (
     CHANGE_ENDED,
     CHANGE_LIVE,
+    STEP_FAILED,
     STEP_OPEN,
     TARGET_IN_FLIGHT,
     ChangeState,
@@ -169,6 +170,12 @@ class Run(models.Model):
         return {(wave, state): n for wave, state, n in rows}
 
 
+def failed_in_traffic() -> "ExpressionWrapper[Q]":
+    """Of a target: it failed while soaking and waits to be turned round."""
+    steps = StepRun.objects.filter(target=OuterRef("pk"), back=False, state__in=STEP_FAILED)
+    return ExpressionWrapper(Q(state=TargetState.SOAKING) & Q(Exists(steps)), output_field=models.BooleanField())
+
+
 class TargetRunQuerySet(models.QuerySet["TargetRun"]):
     """Questions about many targets."""
 
@@ -178,6 +185,11 @@ class TargetRunQuerySet(models.QuerySet["TargetRun"]):
     def engaged(self) -> "TargetRunQuerySet":
         """Devices that some change holds now."""
         return self.filter(engaged=True)
+
+    def failing(self) -> "TargetRunQuerySet":
+        """What failed, back already or not; the same as `decide.is_failing`."""
+        ended = Q(state__in=[TargetState.STUCK, TargetState.ROLLED_BACK, TargetState.ROLLING_BACK])
+        return self.annotate(failed=failed_in_traffic()).filter(ended | Q(failed=True))
 
     def with_steps(self) -> "TargetRunQuerySet":
         return self.prefetch_related(Prefetch("steps", StepRun.objects.order_by("index")))

@@ -15,7 +15,7 @@ from django.db import transaction
 from fleet.changes import dispatch, seals, snapshots, transitions, way_back
 from fleet.changes.models import Pulse, Run, StepRun, TargetRun
 from fleet.core import decide, explain
-from fleet.core.states import STEP_OPEN, ChangeState, Control
+from fleet.core.states import STEP_FAILED, STEP_OPEN, ChangeState, Control
 
 log = logging.getLogger(__name__)
 ENGINE = "engine"
@@ -41,40 +41,45 @@ def tick_run(run: Run, now: datetime) -> int:
     decision = decide.next_actions(snapshot.run, snapshot.fleet, now)
     admitted = [a.target.id for a in decision.actions if isinstance(a, decide.Admit)]
     kicked = [a.target.id for a in decision.actions if isinstance(a, decide.Kick)]
-    if admitted and _admit(admitted, snapshot.admission, now):
+    admission = snapshot.admission
+    if admitted and _admit(admitted, admission, now):
         kicked += admitted
+        admission += 1
     for action in decision.actions:
-        kicked += _carry_out(run, action, now)
+        if isinstance(action, decide.RollBack):
+            if _roll_back(action, admission, now):
+                kicked.append(action.target.id)
+                admission += action.target.carries
+        else:
+            _carry_out(run, action, now)
     _remember_holds(run, explain.sentences(decision.holds), now)
     if kicked:
         kick(kicked, now)
     return len(kicked)
 
 
-def _carry_out(run: Run, action: decide.Action, now: datetime) -> list[int]:
-    """Carry out one decision; returns the targets that became due by it."""
+def _carry_out(run: Run, action: decide.Action, now: datetime) -> None:
+    """Carry out one decision about the run, or one release."""
     change = run.revision.change
     match action:
-        case decide.Admit() | decide.Kick():
-            return []  # done together for all targets
+        case decide.Admit() | decide.Kick() | decide.RollBack():
+            pass  # done by the caller, for all targets together
         case decide.Pause(reason):
             if run.control == Control.NONE:
                 transitions.ask(run, Control.PAUSE, transitions.Note(ENGINE, str(reason)), now)
-            transitions.move_change(change, ChangeState.PAUSED, transitions.Note(ENGINE, f"paused: {reason}"), now)
+            if change.state != ChangeState.PAUSED:
+                transitions.move_change(change, ChangeState.PAUSED, transitions.Note(ENGINE, f"paused: {reason}"), now)
         case decide.Resume():
             if change.state == ChangeState.PAUSED:
                 transitions.move_change(change, ChangeState.RUNNING, transitions.Note(ENGINE, "goes on"), now)
-        case decide.RollBack(target, reason):
-            return [target.id] if _roll_back(target.id, str(reason), now) else []
         case decide.Release(target, reason):
-            _release(target.id, str(reason), now)
+            _release(target, str(reason), now)
         case decide.End(state, text):
             words = f"{state.replace('_', ' ')}: {text}"
             if transitions.end_run(run, change, state, transitions.Note(ENGINE, words), now):
                 seals.seal(change.pk)
         case _:
             assert_never(action)
-    return []
 
 
 def _admit(ids: Sequence[int], generation: int, now: datetime) -> bool:
@@ -82,22 +87,30 @@ def _admit(ids: Sequence[int], generation: int, now: datetime) -> bool:
     return transitions.admit(targets, generation, transitions.Note(ENGINE, "begins"), now)
 
 
-def _read(target_id: int) -> TargetRun:
+def _read(seen: decide.TargetView) -> TargetRun | None:
+    """The row as it is now; None when it moved since it was decided on: the next tick decides again."""
     rows = TargetRun.objects.select_related("run__revision").defer("run__revision__plan").with_steps()
-    return rows.get(pk=target_id)
+    return rows.filter(pk=seen.id, state=seen.state).first()
 
 
-def _roll_back(target_id: int, why: str, now: datetime) -> bool:
-    target = _read(target_id)
+def _roll_back(action: decide.RollBack, admission: int, now: datetime) -> bool:
+    """Turn a target round. What carries traffic is drained again, so that counts as a start (`admission`)."""
+    target = _read(action.target)
+    if target is None:
+        return False
     steps = list(target.steps.all())
+    failed = [r for s in steps if s.state in STEP_FAILED and not s.back for r in s.reasons]
+    why = " ".join(failed) if action.target.failed and failed else str(action.reason)
     open_step = next((s for s in steps if s.state in STEP_OPEN and s.due_at is not None), None)
     back = way_back.rows(target, steps, [way_back.view(s) for s in steps], now)
-    return transitions.roll_back(target, open_step, back, transitions.Note(ENGINE, why), now)
+    guard = admission if action.target.carries else None
+    return transitions.roll_back(target, open_step, back, transitions.Note(ENGINE, why), now, admission=guard)
 
 
-def _release(target_id: int, why: str, now: datetime) -> None:
+def _release(seen: decide.TargetView, why: str, now: datetime) -> None:
     """Nothing of this target was touched: back to pending, its baseline to be taken anew when it is started again."""
-    transitions.back_to_pending(_read(target_id), transitions.Note(ENGINE, why), now)
+    if (target := _read(seen)) is not None:
+        transitions.back_to_pending(target, transitions.Note(ENGINE, why), now)
 
 
 def _remember_holds(run: Run, holds: Sequence[str], now: datetime) -> None:

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from fleet.changes.models import Admission, Run, StepRun, TargetRun
+from fleet.changes.models import Admission, Run, StepRun, TargetRun, failed_in_traffic
 from fleet.core import plan as planning
-from fleet.core.decide import FleetView, RunView, TargetView
+from fleet.core.decide import FleetView, RunView, TargetView, is_failing
 from fleet.core.gates import Engaged
 from fleet.core.model import Topology
 from fleet.core.states import STEP_OPEN, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
@@ -36,12 +36,15 @@ def load(run: Run, now: datetime) -> Snapshot:
     """Read a run. Five queries, and those of the topology when something could start; however many targets."""
     admission = admission_generation()  # first: whatever starts after this makes our starts refuse
     claimed, due = _steps(run, now)
-    rows = run.targets.order_by("wave", "name").values_list(
-        "id", "name", "wave", "failure_domain", "state", "changed", "drained", "worst_case_s"
+    rows = (
+        TargetRun.objects.filter(run=run)
+        .annotate(failed=failed_in_traffic())
+        .order_by("wave", "name")
+        .values_list("id", "name", "wave", "failure_domain", "state", "changed", "drained", "failed", "worst_case_s")
     )
     targets = tuple(
-        TargetView(pk, name, wave, domain, TargetState(state), changed, drained, pk in claimed, pk in due, worst)
-        for pk, name, wave, domain, state, changed, drained, worst in rows
+        TargetView(pk, name, wave, domain, TargetState(state), changed, down, failed, pk in claimed, pk in due, worst)
+        for pk, name, wave, domain, state, changed, down, failed, worst in rows
     )
     change = run.revision.change
     view = RunView(
@@ -61,7 +64,7 @@ def _network(view: RunView) -> Network:
     flying = sum(t.state in TARGET_IN_FLIGHT and t.state is not TargetState.SOAKING for t in view.targets)
     room = flying < view.strategy.budget.total
     waiting = room and any(t.state is TargetState.PENDING for t in view.targets)
-    undoing = view.control is Control.ROLLBACK or any(t.state is TargetState.STUCK for t in view.targets)
+    undoing = view.control in {Control.ABORT, Control.ROLLBACK} or any(is_failing(t) for t in view.targets)
     if (waiting and view.control is Control.NONE) or undoing:
         return prepare(load_topology())
     return EMPTY_NETWORK

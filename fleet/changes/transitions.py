@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce
 from fleet.changes.models import Admission, Change, Event, Run, StepRun, TargetRun
 from fleet.core.states import (
     CHANGE_MOVES,
+    STEP_FAILED,
     STEP_OPEN,
     TARGET_MOVES,
     ChangeState,
@@ -126,6 +127,12 @@ def _remember(target: TargetRun, to: TargetState) -> None:
     target.state = to
 
 
+def _take_admission(generation: int) -> None:
+    """Start something that takes traffic off, if nobody else did since this generation was read."""
+    if Admission.objects.filter(pk=1, generation=generation).update(generation=generation + 1) != 1:
+        raise _Lost
+
+
 def admit(targets: Sequence[TargetRun], generation: int, what: Note, now: datetime) -> bool:
     """Begin targets: pending > baselining, all or none, and only if nobody else began any since `generation` was read.
 
@@ -135,8 +142,7 @@ def admit(targets: Sequence[TargetRun], generation: int, what: Note, now: dateti
     ids = [t.pk for t in targets]
     try:
         with transaction.atomic():
-            if Admission.objects.filter(pk=1, generation=generation).update(generation=generation + 1) != 1:
-                return False
+            _take_admission(generation)
             going = Run.objects.filter(pk=OuterRef("run_id"), control=Control.NONE)
             rows = TargetRun.objects.filter(Exists(going), pk__in=ids, state=TargetState.PENDING, engaged=False)
             values = {"state": TargetState.BASELINING, "generation": F("generation") + 1, "engaged": True}
@@ -344,6 +350,8 @@ def _follow(
         events.append(_event(hand.change_id, f"target {state}", Note(worker, text), now, target_id=target.pk))
         moved.append(state)
         _remember(target, state)
+    if not moved and result.state in STEP_FAILED:  # it waits where it is to be turned round; it says why
+        TargetRun.objects.filter(pk=target.pk, generation=target.generation).update(reasons=list(result.reasons))
     if follow.state is TargetState.PENDING:  # it begins again with a new baseline
         StepRun.objects.filter(pk=hand.row.pk).update(
             state=StepState.READY, due_at=None, ended_at=None, attempt=0, first_claimed_at=None, data={}
@@ -359,14 +367,25 @@ def _follow(
     return moved
 
 
-def roll_back(target: TargetRun, open_step: StepRun | None, back: Sequence[StepRun], what: Note, now: datetime) -> bool:
+def roll_back(
+    target: TargetRun,
+    open_step: StepRun | None,
+    back: Sequence[StepRun],
+    what: Note,
+    now: datetime,
+    *,
+    admission: int | None = None,
+) -> bool:
     """Turn a target round: its open step is taken out of reach, the steps of the way back are added, the first is due.
 
+    `admission`: the generation that must still hold, for what carries traffic and is drained again by it (see `admit`).
     Refused while a worker holds the step: both this and a claim update that very row, so exactly one of them wins.
     """
     change_id = target.run.revision.change_id
     try:
         with transaction.atomic():
+            if admission is not None:
+                _take_admission(admission)
             if open_step is not None:
                 rows = StepRun.objects.filter(pk=open_step.pk, generation=open_step.generation, state__in=STEP_OPEN)
                 if open_step.state == StepState.CLAIMED:
@@ -399,16 +418,18 @@ def back_to_pending(target: TargetRun, what: Note, now: datetime) -> bool:
     """A target of which nothing was touched goes back to where it has not begun; its baseline is taken anew later."""
     try:
         with transaction.atomic():
-            reached = StepRun.objects.filter(target=target.pk, due_at__isnull=False)
-            if reached.filter(state=StepState.CLAIMED, due_at__gt=now).exists():
+            steps = StepRun.objects.filter(target=target.pk)
+            if steps.filter(state=StepState.CLAIMED, due_at__gt=now).exists():
                 raise _Lost
-            reached.update(
+            # Also the baseline that was taken already: it is taken anew when the target is started again.
+            steps.exclude(state=StepState.READY, due_at=None).update(
                 state=StepState.READY,
                 due_at=None,
                 generation=F("generation") + 1,
                 attempt=0,
                 data={},
                 first_claimed_at=None,
+                ended_at=None,
             )
             _move_target(target, TargetState.PENDING, now, reasons=[what.text])
             _event(
@@ -439,10 +460,13 @@ def ask(run: Run, control: Control, what: Note, now: datetime, *, tolerated: int
 
 
 def end_run(run: Run, change: Change, state: ChangeState, what: Note, now: datetime) -> bool:
-    """Close a run and move its change to how it ended."""
+    """Close a run and move its change to how it ended. Refused when something is in flight again, or was asked for."""
+    flying = TargetRun.objects.in_flight().filter(run=OuterRef("pk"))
+    if state not in CHANGE_MOVES[ChangeState(change.state)]:
+        return False  # the change could not be moved on just before (it is still paused)
     try:
         with transaction.atomic():
-            ended = Run.objects.filter(pk=run.pk, ended_at__isnull=True)
+            ended = Run.objects.filter(~Exists(flying), pk=run.pk, ended_at__isnull=True, control=run.control)
             if ended.update(ended_at=now, outcome=what.text[:200], holds=[]) != 1:
                 raise _Lost
             if not move_change(change, state, what, now):

@@ -23,6 +23,7 @@ from fleet.core.states import (
 from fleet.core.waves import Network
 
 _T = TargetState
+MOST_REASONS = 20  # enough to tell a person why; the rest would say the same of other names
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,15 @@ class TargetView:
     state: TargetState
     changed: bool | None = None
     drained: bool = False  # traffic is (being) taken off it by this run
+    failed: bool = False  # it failed while soaking: it carries traffic and is to be turned round when there is room
     claimed: bool = False  # a worker holds a live claim on one of its steps
     due: bool = False  # one of its steps may be worked on now, and no message for it is on its way
     worst_case_s: float = 0.0
+
+    @property
+    def carries(self) -> bool:
+        """It carries traffic although its change has begun: whoever turns it round drains it again."""
+        return self.state in {_T.SOAKING, _T.DONE}
 
 
 @dataclass(frozen=True)
@@ -125,33 +132,43 @@ class Decision:
 
 def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
     """Everything that may happen in this run now. Errors are looked at before successes."""
-    flying = [t for t in run.targets if t.state in TARGET_IN_FLIGHT]
-    failed = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
-    over = len(failed) > run.strategy.max_failures + run.tolerated
     match run.control:
         case Control.PAUSE:
-            if run.change_state is not ChangeState.PAUSED:
-                return Decision((Pause(_asked("pause")),), (_asked("pause"),))
-            return Decision((), (_asked("pause"),))
+            moves = () if run.change_state is ChangeState.PAUSED else (Pause(_asked("pause")),)
+            return Decision(moves, (_asked("pause"),))
         case Control.ABORT | Control.ROLLBACK:
-            return _stopping(run, fleet, flying, everything=run.control is Control.ROLLBACK, now=now)
+            return _stopping(run, fleet, everything=run.control is Control.ROLLBACK)
         case Control.NONE:
             pass
-    if over and run.strategy.on_failure is OnFailure.PAUSE and run.change_state is not ChangeState.PAUSED:
-        return Decision((Pause(_too_many(run, failed)),), (_too_many(run, failed),))
-    actions: list[Action] = []
-    if run.change_state is ChangeState.PAUSED:
-        actions.append(Resume())
-    actions += [Kick(t) for t in flying if t.due]
-    if over:
-        actions += _take_back(run, fleet, failed, now)
-        return _end_or(run, actions, (_too_many(run, failed),))
-    admitted, holds = _admissions(run, fleet, flying, now)
-    return _end_or(run, [*actions, *admitted], holds)
+    settled = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
+    limit = run.strategy.max_failures + run.tolerated
+    if len(settled) > limit and run.strategy.on_failure is OnFailure.PAUSE:
+        reason = _too_many(run, settled)
+        return Decision((Pause(reason),), (reason,))
+    actions: list[Action] = [Resume()] if run.change_state is ChangeState.PAUSED else []
+    actions += [Kick(t) for t in run.targets if t.state in TARGET_IN_FLIGHT and t.due]
+    taken = _taken(run)
+    failing = [t for t in run.targets if is_failing(t)]
+    if len(failing) > limit:
+        reason = _too_many(run, failing)
+        back, held, owed = _turn_round(run, fleet, taken, _to_take_back(run, failing), reason)
+        return _end_or(run, [*actions, *back], (reason, *held), stopped=True, owed=owed)
+    back, held, _ = _turn_round(run, fleet, taken, [t for t in failing if t.failed], _failed_in_traffic())
+    admitted, holds = _admissions(run, fleet, taken, now)
+    return _end_or(run, [*actions, *back, *admitted], (*held, *holds), stopped=False, owed=False)
+
+
+def is_failing(target: TargetView) -> bool:
+    """Has it failed, whether or not it is back already? While nobody stops a run, only failures are rolled back."""
+    return target.failed or target.state in {_T.STUCK, _T.ROLLED_BACK, _T.ROLLING_BACK}
 
 
 def _asked(what: str) -> Reason:
     return Reason("run", f"{what} was asked for", "no such request", "Resume it, or abort it to roll back.")
+
+
+def _failed_in_traffic() -> Reason:
+    return Reason("soak", "a failure under traffic", "as in the baseline", "It is drained again and put back.")
 
 
 def _too_many(run: RunView, failed: Sequence[TargetView]) -> Reason:
@@ -164,56 +181,59 @@ def _too_many(run: RunView, failed: Sequence[TargetView]) -> Reason:
     )
 
 
-def _stopping(
-    run: RunView, fleet: FleetView, flying: Sequence[TargetView], *, everything: bool, now: datetime
-) -> Decision:
+def _stopping(run: RunView, fleet: FleetView, *, everything: bool) -> Decision:
     """Abort and rollback: nothing new starts, what is in flight goes back, with `everything` also what is done."""
     reason = Reason("run", "stopped by a person", "to go on", "What is in flight is rolled back and verified.")
-    actions: list[Action] = []
-    if run.change_state is ChangeState.PAUSED:
-        actions.append(Resume())
-    for target in flying:
-        if target.claimed:
-            continue  # its worker sees the stop at its next claim; the lease bounds the wait
-        match target.state:
-            case _T.ROLLING_BACK:
-                actions += [Kick(target)] if target.due else []
-            case _T.BASELINING:
-                actions.append(Release(target, reason))
-            case _:
-                actions.append(RollBack(target, reason))
-    if everything:
-        actions += _back_to_start(run, fleet, [t for t in run.targets if t.state is _T.DONE and t.changed], reason, now)
-    return _end_or(run, actions, (reason,))
+    actions: list[Action] = [Resume()] if run.change_state is ChangeState.PAUSED else []
+    actions += [Kick(t) for t in run.targets if t.state is _T.ROLLING_BACK and t.due]
+    hit = [t for t in run.targets if everything or t.state is not _T.DONE]
+    back, holds, owed = _turn_round(run, fleet, _taken(run), hit, reason)
+    return _end_or(run, [*actions, *back], (reason, *holds), stopped=True, owed=owed)
 
 
-def _take_back(run: RunView, fleet: FleetView, failed: Sequence[TargetView], now: datetime) -> list[Action]:
-    """What `on_failure` asks beyond the failed target itself."""
-    reason = _too_many(run, failed)
-    waves = {t.wave for t in failed}
+def _to_take_back(run: RunView, failing: Sequence[TargetView]) -> list[TargetView]:
+    """What `on_failure` has taken back: the failed targets themselves, their waves, or everything."""
     match run.strategy.on_failure:
         case OnFailure.ROLLBACK_TARGET | OnFailure.PAUSE:
-            return []
+            return [t for t in failing if t.failed]
         case OnFailure.ROLLBACK_WAVE:
-            hit = [t for t in run.targets if t.wave in waves]
+            waves = {t.wave for t in failing}
+            return [t for t in run.targets if t.wave in waves]
         case OnFailure.ROLLBACK_ALL:
-            hit = list(run.targets)
-    flying = [t for t in hit if t.state in TARGET_IN_FLIGHT - {_T.ROLLING_BACK, _T.BASELINING} and not t.claimed]
-    done = [t for t in hit if t.state is _T.DONE and t.changed]
-    return [*(RollBack(t, reason) for t in flying), *_back_to_start(run, fleet, done, reason, now)]
+            return list(run.targets)
 
 
-def _back_to_start(
-    run: RunView, fleet: FleetView, done: Sequence[TargetView], reason: Reason, now: datetime
-) -> list[Action]:
-    """Rolling a finished target back drains it again, so the budget and the topology are asked as for a start."""
-    taken = _taken(run)
+def _turn_round(
+    run: RunView, fleet: FleetView, taken: dict[str, str], hit: Sequence[TargetView], reason: Reason
+) -> tuple[list[Action], list[Reason], bool]:
+    """Turn these targets round: the moves, why some must wait, and whether any waits. `taken` grows with each drain.
+
+    What carries traffic (done, soaking) is drained again, so the budget and the topology are asked as for a start.
+    Where a worker is at it, its next claim sees the stop; the lease bounds the wait.
+    """
     actions: list[Action] = []
-    for target in done:
-        if not gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged):
-            taken[target.name] = target.domain
-            actions.append(RollBack(target, reason))
-    return actions
+    holds: dict[Reason, None] = {}
+    owed = False
+    for target in hit:
+        nothing_to_do = target.state in TARGET_ENDED | {_T.PENDING, _T.ROLLING_BACK} and not (
+            target.state is _T.DONE and target.changed
+        )
+        if target.claimed or nothing_to_do:
+            continue
+        if target.state is _T.BASELINING:
+            actions.append(Release(target, reason))
+            continue
+        if target.carries:
+            name, domain, budget = target.name, target.domain, run.strategy.budget
+            no_room = gates.device_free(name, fleet.engaged)
+            no_room += gates.room_for(name, domain, budget, fleet.network, taken, fleet.engaged)
+            if no_room:
+                owed = True
+                holds.update(dict.fromkeys(no_room if len(holds) < MOST_REASONS else ()))
+                continue
+            taken[name] = domain
+        actions.append(RollBack(target, reason))
+    return actions, list(holds), owed
 
 
 def _taken(run: RunView) -> dict[str, str]:
@@ -231,55 +251,44 @@ def open_wave(targets: Sequence[TargetView]) -> int | None:
 
 
 def _admissions(
-    run: RunView, fleet: FleetView, flying: Sequence[TargetView], now: datetime
+    run: RunView, fleet: FleetView, taken: dict[str, str], now: datetime
 ) -> tuple[list[Action], tuple[Reason, ...]]:
     wave = open_wave(run.targets)
-    taken = _taken(run)
     actions: list[Action] = []
     holds: dict[Reason, None] = {}
-    full = False
     for target in run.targets:
-        if target.state is not _T.PENDING or target.wave != wave or full:
+        if target.state is not _T.PENDING or target.wave != wave:
             continue
         reasons = [
             *gates.fits_window(target.name, target.worst_case_s, run.window_end, now),
             *gates.device_free(target.name, fleet.engaged),
             *gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged),
         ]
-        if reasons:
-            holds.update(dict.fromkeys(reasons))
-            full = len(holds) >= 20  # enough to tell a person why; the budget is used up for this tick
+        if not reasons:
+            taken[target.name] = target.domain
+            actions.append(Admit(target))
             continue
-        taken[target.name] = target.domain
-        actions.append(Admit(target))
+        holds.update(dict.fromkeys(reasons if len(holds) < MOST_REASONS else ()))
+        if gates.used_up(run.strategy.budget, taken, fleet.engaged):
+            break  # all that follow would hear the same
     return actions, tuple(holds)
 
 
-def _end_or(run: RunView, actions: list[Action], holds: Sequence[Reason]) -> Decision:
-    """End the run when nothing is in flight and nothing can start any more; otherwise go on."""
-    flying = any(t.state in TARGET_IN_FLIGHT for t in run.targets)
-    moving = [a for a in actions if not isinstance(a, Resume)]
-    if flying or moving:
+def _end_or(run: RunView, actions: Sequence[Action], holds: Sequence[Reason], *, stopped: bool, owed: bool) -> Decision:
+    """End the run when nothing is in flight, owed or able to start; otherwise go on, or wait as `holds` say."""
+    going = any(t.state in TARGET_IN_FLIGHT for t in run.targets) or any(not isinstance(a, Resume) for a in actions)
+    waiting = not stopped and any(t.state is _T.PENDING for t in run.targets)
+    if going or owed or waiting:
         return Decision(tuple(actions), tuple(holds))
-    pending = [t for t in run.targets if t.state is _T.PENDING]
-    failed = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
-    stopped = run.control is not Control.NONE or len(failed) > run.strategy.max_failures + run.tolerated
-    taking_back = run.control is Control.ROLLBACK or (stopped and run.strategy.on_failure is OnFailure.ROLLBACK_ALL)
-    if pending and not stopped:
-        return Decision(tuple(actions), tuple(holds))  # waits for a window or for room: the holds say which
-    if taking_back and any(t.state is _T.DONE and t.changed for t in run.targets):
-        return Decision(tuple(actions), tuple(holds))  # still to be rolled back, waits for room
-    state = final_state(run.targets, stopped=stopped)
-    if run.change_state is ChangeState.PAUSED and not any(isinstance(a, Resume) for a in actions):
-        return Decision(tuple(actions), tuple(holds))
-    return Decision((*actions, End(state, summary(run.targets))), tuple(holds))
+    return Decision((*actions, End(final_state(run.targets), summary(run.targets))), tuple(holds))
 
 
-def final_state(targets: Sequence[TargetView], *, stopped: bool) -> ChangeState:
-    """How a run that is over ended: succeeded, rolled back (nothing stays changed), or failed (a person must look)."""
-    if not stopped:
+def final_state(targets: Sequence[TargetView]) -> ChangeState:
+    """How a run that is over ended: succeeded (all is as wanted), rolled back (nothing stays changed), or failed (a
+    person must look: something is stuck, or only part of the change is in place)."""
+    if all(t.state is _T.DONE for t in targets):
         return ChangeState.SUCCEEDED
-    if any(t.state is _T.STUCK for t in targets) or any(t.state is _T.DONE and t.changed for t in targets):
+    if any(t.state is _T.STUCK or (t.state is _T.DONE and t.changed) for t in targets):
         return ChangeState.FAILED
     return ChangeState.ROLLED_BACK
 
@@ -316,6 +325,7 @@ class Then(StrEnum):
     NEXT = "next"
     FINISH = "finish"
     ROLL_BACK = "roll back"
+    TURN = "roll back when there is room"  # it carries traffic: the tick asks budget and topology first
     STUCK = "stuck"
     HOLD = "hold"
 
@@ -344,7 +354,11 @@ def after_step(state: TargetState, steps: Sequence[StepView], at: int, *, moved:
             return AfterStep(Then.STUCK, _T.STUCK)
         if state is _T.BASELINING:
             return AfterStep(Then.STUCK, _T.STUCK)
-        return AfterStep(Then.ROLL_BACK if can_roll_back(steps) else Then.STUCK, _T.ROLLING_BACK)
+        if not can_roll_back(steps):
+            return AfterStep(Then.STUCK, _T.STUCK)
+        if state is _T.SOAKING:
+            return AfterStep(Then.TURN, _T.SOAKING)
+        return AfterStep(Then.ROLL_BACK, _T.ROLLING_BACK)
     following = [s for s in steps if s.index > at and s.back == step.back and s.state is StepState.READY]
     if following:
         upcoming = min(following, key=lambda s: s.index)

@@ -87,12 +87,11 @@ def fits_window(name: str, worst_case_s: float, window_end: datetime | None, now
     """Point of no return: a target starts only if its worst case, with rollback, still fits (rule 7)."""
     if window_end is None or now + timedelta(seconds=worst_case_s) <= window_end:
         return ()
-    left = max(0.0, (window_end - now).total_seconds())
     return (
         Reason(
             f"window for {name}",
-            f"{left:.0f} s left",
-            f"{worst_case_s:.0f} s (worst case with rollback)",
+            f"closes {window_end:%Y-%m-%d %H:%M} UTC",
+            f"{worst_case_s:.0f} s before that (worst case with rollback)",
             "It is carried to the next window.",
         ),
     )
@@ -145,6 +144,12 @@ def room_for(
         near = [n for n in down if network.component_of.get(n) == number]
         reasons += broken_promises(network, [*near, name], about=name)
     return tuple(reasons)
+
+
+def used_up(budget: Budget, taken: Mapping[str, str], engaged: Mapping[str, Engaged]) -> bool:
+    """Is there no room for any device, whichever it is?"""
+    down = {n for n, e in engaged.items() if e.drained} | set(taken)
+    return any(len(down) >= held.total for held, _ in _budgets(budget, engaged))
 
 
 def _budgets(mine: Budget, engaged: Mapping[str, Engaged]) -> Iterator[tuple[Budget, str]]:

@@ -117,7 +117,8 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
     _S.READY: frozenset({_S.CLAIMED}),
     # Back to ready: the lease expired, or the step waits for its due time (reboot, settling, soak).
     _S.CLAIMED: frozenset({_S.READY, _S.CLAIMED, _S.DONE, _S.IMPOSSIBLE, _S.ERROR, _S.UNSURE}),
-    _S.DONE: frozenset(),
+    # Back to ready: a baseline, when its target goes back to pending untouched and will be measured anew.
+    _S.DONE: frozenset({_S.READY}),
     _S.IMPOSSIBLE: frozenset(),
     _S.ERROR: frozenset(),
     _S.UNSURE: frozenset(),

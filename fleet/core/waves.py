@@ -111,6 +111,8 @@ def broken_promises(network: Network, drained: Collection[str], about: str | Non
 
 def _broken(network: Network, promise: KeepConnected, down: frozenset[str]) -> Iterable[Reason]:
     up = sorted(promise.names - down)
+    if not up:  # kept by nobody: with all of them drained there is nothing left to be connected
+        yield _reason(down, "nobody", sorted(promise.names), 0, promise.floor_mbps)
     if len(up) < 2:
         return
     # Through a router everything passes, so whoever reaches one router reaches all who reach it: one root is enough.

@@ -53,9 +53,16 @@ def test_a_target_starts_only_if_its_worst_case_still_fits() -> None:
     end = NOW + timedelta(seconds=600)
     assert gates.fits_window("bly", 600, end, NOW) == gates.fits_window("bly", 9e9, None, NOW) == ()
     (reason,) = gates.fits_window("bly", 601, end, NOW)
-    assert (reason.found, reason.wanted) == ("600 s left", "601 s (worst case with rollback)")
-    (late,) = gates.fits_window("bly", 1, NOW - timedelta(hours=1), NOW)
-    assert late.found == "0 s left"
+    assert reason.found == "closes 2026-01-05 05:10 UTC"
+    assert reason.wanted == "601 s before that (worst case with rollback)"
+    assert gates.fits_window("bly", 1, NOW - timedelta(hours=1), NOW)
+
+
+def test_the_words_of_a_hold_do_not_change_with_every_tick() -> None:
+    """They are told as an event when they change: a countdown would fill the log."""
+    end = NOW + timedelta(seconds=600)
+    later = NOW + timedelta(seconds=30)
+    assert gates.fits_window("bly", 900, end, NOW) == gates.fits_window("bly", 900, end, later)
 
 
 def test_one_change_at_a_time_on_a_device() -> None:

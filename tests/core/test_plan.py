@@ -145,13 +145,13 @@ def test_making_a_plan() -> None:
     rendered = {n: [step(v) for v in REBOOT] for n in ("dekker", "bly", "aebi")}
     plan = planning.make(recipe, rendered, topology, [refused])
     assert [(t.wave, t.name, t.failure_domain) for t in plan.targets] == [
-        (0, "aebi", "m"),
+        (0, "dekker", "l"),  # the canary is the first that was named
+        (1, "aebi", "m"),
         (1, "bly", "m"),
-        (1, "dekker", "l"),
     ]
-    assert [[t.name for t in wave] for wave in plan.waves()] == [["aebi"], ["bly", "dekker"]]
+    assert [[t.name for t in wave] for wave in plan.waves()] == [["dekker"], ["aebi", "bly"]]
     assert plan.findings == (refused,)
-    again = planning.make(recipe, dict(reversed(rendered.items())), topology, [refused])
+    again = planning.make(recipe, dict(rendered), topology, [refused])
     assert planning.digest(planning.document(again)) == planning.digest(planning.document(plan))
 
 

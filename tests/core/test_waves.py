@@ -51,6 +51,13 @@ def test_the_reason_names_who_is_cut_off_and_what_was_promised() -> None:
     )
 
 
+def test_somebody_must_be_left() -> None:
+    """Every pair that is not drained is connected when all are drained; that is not what was promised."""
+    routers_only = Topology({"a": "x", "b": "x"}, frozenset(), (Link("a", "b", 1),), (KeepConnected(frozenset("ab")),))
+    assert not cuts(routers_only, "a")
+    assert cuts(routers_only, "a", "b")
+
+
 def test_externals_do_not_transit() -> None:
     """dekker and lang both lead to customer-1; that does not join what the ring no longer joins."""
     assert cuts(ring_of_s0(), "aebi", "wells")
@@ -108,7 +115,7 @@ def min_cut(topology: Topology, drained: frozenset[str], a: str, b: str) -> int:
 
 def broken_by_reference(topology: Topology, drained: Sequence[str]) -> bool:
     down = frozenset(drained)
-    return any(
+    return any(promise.names <= down for promise in topology.keep_connected) or any(
         min_cut(topology, down, a, b) < max(promise.floor_mbps, 1)
         for promise in topology.keep_connected
         for a, b in itertools.combinations(sorted(promise.names - down), 2)
