@@ -19,7 +19,7 @@ def forbid(apps, schema_editor):
     elif schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(
             "CREATE FUNCTION slipway_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$"
+            "$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$"
         )
         for table in TABLES:
             schema_editor.execute(
