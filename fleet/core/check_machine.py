@@ -117,6 +117,8 @@ def queues(baseline: Mapping[str, Json], now: Mapping[str, Json], expect: Json) 
         wanted = {name: expect for name, row in measured.items() if _most(row) >= expect}
     elif isinstance(expect, Mapping):
         wanted = dict(expect)
+    elif expect is None and not isinstance(baseline.get("queues"), Mapping):
+        return verdict_of((), (untold_reason("queues in the baseline", "queues", baseline),))
     elif expect is None:
         wanted = {name: _current(row) for name, row in as_map(baseline.get("queues")).items()}
     else:
