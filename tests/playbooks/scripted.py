@@ -49,8 +49,14 @@ class Scripted(Session):
         return self._answer(argv)
 
     def batch(
-        self, commands: Mapping[str, list[str]], *, timeout_s: float = 30.0, root: bool = False
+        self,
+        commands: Mapping[str, list[str]],
+        *,
+        per_interface: Mapping[str, list[str]] | None = None,
+        timeout_s: float = 30.0,
+        root: bool = False,
     ) -> dict[str, Answer]:
+        assert not per_interface, "this session knows no interfaces"
         self.round_trips += 1
         return {name: self._answer(argv) for name, argv in commands.items()}
 
