@@ -67,9 +67,7 @@ def router_conf(router: Router) -> str:
         lines += _ospf(router, version, family)
     for family in (4, 6):
         lines += [_inner(router, peer, family) for peer in ROUTERS if peer != router and peer.reflector]
-        lines += [
-            _outer(mine, far, link, family) for mine, far, link in ends_of(router.name) if link.kind != "core"
-        ]
+        lines += [_outer(mine, far, link, family) for mine, far, link in ends_of(router.name) if link.kind != "core"]
     return "\n".join(lines) + "\n"
 
 
@@ -105,16 +103,13 @@ def _ospf(router: Router, version: str, family: int) -> Iterator[str]:
     yield f"  stubnet {loopback} {{ cost 0; }};"
     for name in (RING_NEXT, RING_BEFORE):
         yield (
-            f'  interface "{name}" {{ type ptp; cost ({CORE_COST} + SLIPWAY_EXTRA_COST);'
-            " hello 1; dead 10; bfd yes; };"
+            f'  interface "{name}" {{ type ptp; cost ({CORE_COST} + SLIPWAY_EXTRA_COST); hello 1; dead 10; bfd yes; }};'
         )
     yield "}; }"
 
 
 def _inner(router: Router, peer: Router, family: int) -> str:
-    mine, theirs = (
-        (router.loopback4, peer.loopback4) if family == 4 else (router.loopback6, peer.loopback6)
-    )
+    mine, theirs = (router.loopback4, peer.loopback4) if family == 4 else (router.loopback6, peer.loopback6)
     return (
         f"protocol bgp {_name(peer.name, family)} {{ local {mine} as {CORE_ASN}; neighbor {theirs} as {CORE_ASN};"
         f" {_SESSION} ipv{family} {{ import all; export filter core_out; next hop self; }}; }}"

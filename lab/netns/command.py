@@ -13,9 +13,7 @@ class LabError(Exception):
 def run(arguments: Sequence[str], *, text: str | None = None, timeout: float = 60.0) -> str:
     """Standard output of the command; LabError when it fails or takes longer than `timeout` seconds."""
     try:
-        done = subprocess.run(
-            arguments, input=text, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        done = subprocess.run(arguments, input=text, capture_output=True, text=True, timeout=timeout, check=False)
     except FileNotFoundError as missing:
         raise LabError(f"{arguments[0]}: command not found; install the package that has it") from missing
     except subprocess.TimeoutExpired as late:

@@ -76,7 +76,7 @@ def _interfaces() -> Iterator[str]:
 def _ospf(router: Router) -> Iterator[str]:
     for process in ("ospf", "ospf6"):
         yield f"router {process}"
-        yield f" {process} router-id {router.loopback4}" if process == "ospf6" else f" ospf router-id {router.loopback4}"
+        yield f" {process} router-id {router.loopback4}"
         yield " timers throttle spf 10 100 1000"
         yield from ("exit", "!")
 

@@ -21,6 +21,9 @@ net.ipv6.fib_multipath_hash_policy = 1
 # An address of a point-to-point link has nobody to collide with, and must be usable when the link comes up.
 net.ipv6.conf.*.accept_dad = 0
 net.ipv6.conf.*.accept_ra = 0
+# A probe that is dropped shall hear from whom, every time.
+net.ipv4.icmp_ratelimit = 0
+net.ipv6.icmp.ratelimit = 0
 """
 
 

@@ -18,7 +18,10 @@ Family = Literal["ipv4", "ipv6"]
 Direction = Literal["out", "back"]  # customer to internet, internet to customer
 
 PORT = 7777
+
+# Numbers of <sched.h>, <asm-generic/socket.h>, <linux/in.h> and <linux/in6.h> that Python does not name.
 _CLONE_NEWNET = 0x40000000
+_SO_RCVBUFFORCE, _IP_RECVERR, _IPV6_RECVERR = 33, 11, 25
 
 # A burst of the whole lab's probes is 24 datagrams per 5 ms; this holds several seconds of them.
 _RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -84,8 +87,12 @@ def open_channels(flows: Sequence[Flow], *, port: int = PORT) -> list[Channel]:
 def _socket(host: str, family: str, own: str, peer: str, port: int) -> socket.socket:
     with inside(host):
         opened = socket.socket(socket.AF_INET if family == "ipv4" else socket.AF_INET6, socket.SOCK_DGRAM)
-        opened.setsockopt(socket.SOL_SOCKET, 33, _RECEIVE_BUFFER)  # SO_RCVBUFFORCE
-        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        if family == "ipv4":  # have ICMP errors queued, with the address of the router that sent them
+            opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        else:
+            opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        opened.settimeout(0)
         opened.bind((own, port))
         with suppress(OSError):  # no route yet: a later send says so again
             opened.connect((peer, port))

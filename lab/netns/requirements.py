@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from lab.netns.keeper import cgroup_root
-from lab.netns.tree import SUITE, VERSION, cache
+from lab.netns.paths import cache
+from lab.netns.tree import SUITE, VERSION
 
 # command -> Debian package
 _COMMANDS = {
@@ -32,7 +33,7 @@ def reasons_unavailable() -> list[str]:
     if not (cache() / f"{SUITE}-{VERSION}").is_dir():
         missing += [package for package in ("debootstrap",) if shutil.which(package) is None]
         if shutil.which("apt-get") is None:
-            reasons.append("The lab's Debian tree is not in the cache and this machine has no apt to build it: use Debian.")
+            reasons.append("The lab's Debian tree is not cached and there is no apt to build it with: use Debian.")
     if missing:
         reasons.append(f"Commands are missing: apt-get install {' '.join(missing)}.")
     if cgroup_root() is None:

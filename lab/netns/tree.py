@@ -29,7 +29,7 @@ MASKED = (
     "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
     "man-db.timer", "dpkg-db-backup.timer", "logrotate.timer", "systemd-udevd.service", "systemd-udev-trigger.service",
     "systemd-udevd-kernel.socket", "systemd-udevd-control.socket", "getty.target", "console-getty.service",
-    "systemd-modules-load.service", "systemd-logind.service", "systemd-remount-fs.service", "nftables.service",
+    "systemd-modules-load.service", "systemd-remount-fs.service", "nftables.service",
     "ifupdown-pre.service",
 )  # fmt: skip
 
