@@ -22,7 +22,7 @@ class Control:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             try:
-                answer = {"ok": True, **await self._answer(json.loads(line))}
+                answer = {"ok": True, **self._answer(json.loads(line))}
             except (ValueError, KeyError, TypeError) as error:
                 answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
             writer.write(json.dumps(answer).encode() + b"\n")
@@ -35,7 +35,7 @@ class Control:
             raise ValueError(f"router: found {name!r}, wanted one of {len(self.fleet.doors)} routers")
         return self.fleet.doors[name]
 
-    async def _answer(self, ask: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, ask: dict[str, Any]) -> dict[str, Any]:
         match ask.get("op"):
             case "inject":
                 return self._inject(ask)
@@ -52,7 +52,7 @@ class Control:
             case "set":
                 return self._set(ask)
             case "console":
-                return await self._console(ask)
+                return self._console(ask)
             case "stop":
                 self._stop()
                 return {}
@@ -95,18 +95,9 @@ class Control:
         self._door(ask).machine.router.next_kernel = str(ask["value"])
         return {}
 
-    async def _console(self, ask: dict[str, Any]) -> dict[str, Any]:
-        """A command typed on the console, as somebody else would: journaled with the rest, no SSH, always reachable."""
+    def _console(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """A command typed on the console, as somebody else would: journaled with the rest, always reachable."""
         door = self._door(ask)
-        out, status = "", -1
-        for effect in door.machine.request(str(ask["command"]), lambda: str(ask.get("stdin", ""))):
-            if effect.what == "sleep":
-                door.settle()
-                await asyncio.sleep(effect.seconds)
-            elif effect.what in ("out", "err"):
-                out += effect.data
-            else:
-                status = effect.status if effect.what == "exit" else -1
-                break
+        reply = door.machine.console(str(ask["command"]), str(ask.get("stdin", "")))
         door.settle()
-        return {"out": out, "status": status}
+        return {"out": reply.out + reply.err, "status": reply.status}

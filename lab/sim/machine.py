@@ -58,7 +58,7 @@ HANDLERS: Mapping[str, Handler] = {
 
 @dataclass(frozen=True)
 class Effect:
-    """What the driver of a request does next. what: out | err | sleep | drop | hang | exit."""
+    """What the driver of a request does next. what: out | err | sleep | cut | drop | hang | exit."""
 
     what: str
     data: str = ""
@@ -133,8 +133,20 @@ class Machine:
 
     # Commands.
 
+    def console(self, command: str, stdin: str = "") -> Reply:
+        """One command typed on the console: no network, no behaviours, journaled like the others."""
+        self.advance()
+        request = script.request(command)
+        argv = ("put", *request.argv) if request.form is Form.PUT else request.argv
+        reply = self._execute(argv, root=request.root, stdin=stdin, lie=False, canonical=request.canonical)
+        self.advance()
+        return reply
+
     def request(self, command: str, stdin: Callable[[], str]) -> Iterator[Effect]:
-        """Everything that an exec request causes. `stdin` is asked for only by the forms that read it."""
+        """Everything that an exec request causes. `stdin` is asked for only by the forms that read it.
+
+        Effect `cut`: management is cut; ask on when it is back, as TCP does.
+        """
         self.advance()
         try:
             request = script.request(command)
@@ -179,8 +191,10 @@ class Machine:
         """One command with the behaviours around it. None: there will be no answer."""
         command = shlex.join(argv)
         self.advance()
-        if not self.router.reachable:
-            yield Effect("hang" if self.router.powered else "drop")
+        while self.router.cut and self.router.powered:
+            yield Effect("cut")  # the request is on its way and arrives when it can
+        if not self.router.powered:
+            yield Effect("drop")
             return None
         odd = self._behaving(command)
         if odd[Kind.DROP_BEFORE] is not None:
@@ -202,9 +216,11 @@ class Machine:
         if odd[Kind.DROP_AFTER] is not None:
             yield Effect("drop")
             return None
-        if hang is not None or self.router.cut:
+        if hang is not None:
             yield Effect("hang")
             return None
+        while self.router.cut and self.router.powered:
+            yield Effect("cut")  # so is the answer
         if odd[Kind.GARBAGE_OUTPUT] is not None:
             return Reply(GARBAGE)
         return reply
@@ -258,11 +274,12 @@ class Machine:
         return handler(ctx, [name, *argv[1:]])
 
     def _script(self, ctx: Context, path: str) -> Reply:
-        """`/bin/sh FILE`: a revert script, line by line; `set -e` holds."""
+        """`/bin/sh FILE`: a script that Slipway left there, line by line; stops at an error only under `set -e`."""
         if path not in ctx.router.files:
             return Reply(err=f"/bin/sh: 0: cannot open {path}: No such file\n", status=2)
         out, err, status = "", "", 0
         changes: list[str] = []
+        stops = script.stops_at_error(ctx.router.files[path])
         try:
             simples = script.simple_commands(ctx.router.files[path])
         except NotUnderstood as error:
@@ -282,7 +299,7 @@ class Machine:
             elif not simple.to:
                 out += reply.out
             guarded = i + 1 < len(simples) and simples[i + 1].joined
-            if status and not guarded:
+            if status and stops and not guarded:
                 break
         return Reply(out, err, status=status, changes=tuple(changes))
 

@@ -128,6 +128,11 @@ class Simple:
     to: str = ""
 
 
+def stops_at_error(script: str) -> bool:
+    """Does it say `set -e`?"""
+    return any(line.split()[:2] == ["set", "-e"] for line in script.splitlines())
+
+
 def simple_commands(script: str) -> list[Simple]:
     """A script on the device as simple commands: `A && B || C`, `> FILE`, `[ ... ]`, assignments and `set` ignored.
 

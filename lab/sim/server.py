@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -53,6 +53,7 @@ class Door:
         self.port: int = sock.getsockname()[1]
         self.open = False
         self.connections: set[asyncssh.SSHServerConnection] = set()
+        self.stalled: list[Callable[[], None]] = []  # what goes on when management is back
         self._options: dict[bool, asyncssh.SSHServerConnectionOptions] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -85,8 +86,13 @@ class Door:
         if not machine.router.powered:
             for connection in list(self.connections):
                 connection.abort()
+            self.stalled.clear()
         if machine.router.reachable != self.open:
             self._unlock() if machine.router.reachable else self._lock()
+        if self.stalled and not machine.router.cut:
+            waiting, self.stalled = self.stalled, []
+            for go_on in waiting:
+                asyncio.get_running_loop().call_soon(go_on)
         due = machine.router.next_due()
         if self._timer is not None:
             self._timer.cancel()
@@ -240,6 +246,9 @@ class Exec(asyncssh.SSHServerSession[bytes]):
                     self.door.journal.flush()
                     if self._connection is not None:
                         self._connection.abort()
+                    return self.door.settle()
+                case "cut":
+                    self.door.stalled.append(self._go_on)
                     return self.door.settle()
                 case "hang":
                     return self.door.settle()

@@ -133,8 +133,13 @@ def frr_reload(ctx: Context, argv: Sequence[str]) -> Reply:
     if "--test" in argv:
         out = "\nLines To Delete\n===============\n" + "".join(f"{line}\n" for line in gone)
         return Reply(out + "\nLines To Add\n============\n" + "".join(f"{line}\n" for line in new))
+    saved = ctx.router.files.get(FRR_CONF)
     ctx.router.frr = wanted
-    return Reply(changes=difference(before, after))
+    # As the real one: unless the file is the startup configuration itself, what runs now is written there.
+    if path != FRR_CONF or "--overwrite" in argv:
+        write(ctx)
+    written = (f"file {FRR_CONF}",) if ctx.router.files.get(FRR_CONF) != saved else ()
+    return Reply(changes=(*difference(before, after), *written))
 
 
 def lines(config: FrrConfig) -> list[str]:

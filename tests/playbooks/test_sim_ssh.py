@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import paramiko
@@ -252,6 +253,18 @@ def test_mgmt_cut_until_the_timer_puts_the_configuration_back(
     assert "cut-me-off" not in again.run(["vtysh", "-c", "show running-config"]).out
     assert again.run(["cat", "/var/lib/slipway/reverted-7"]).ok
     again.close()
+
+
+def test_an_answer_that_was_cut_off_arrives_when_management_is_back(fleet: SimFleet, bly: SshSession) -> None:
+    fleet.inject("bly", "mgmt_cut", match="description for-a-while")
+    lines = ["conf t", "interface eth1", "description for-a-while", "end"]
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(bly.run, ["vtysh", *(part for line in lines for part in ("-c", line))], timeout_s=20)
+        time.sleep(0.3)
+        assert not late.done() and not fleet.state("bly")["reachable"]
+        fleet.console("bly", "vtysh -c 'conf t' -c 'interface eth1' -c 'description aebi' -c end")
+        assert late.result(timeout=5).ok
+    assert bly.run(["hostname"]).out == "bly\n", "the connection lives on, as TCP does"
 
 
 # --- the rest ------------------------------------------------------------------------------------------------------
