@@ -1,6 +1,7 @@
 """Collecting: what was seen is stored once per call, what failed is named, hostile facts harm nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_hostile_facts_are_stored_and_break_nobody(fleet: Fleet, now: datetime, 
     stored = models.Observation.objects.get(router__name="r0")
     assert stored.digest == models.digest_of(stored.facts)
     assert all(len(nic.driver) <= 63 for nic in models.Nic.objects.all())
+    assert all(0 < len(interface.name) <= 64 for interface in models.Interface.objects.all())
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
 
 
 @given(JSON)
@@ -140,7 +155,9 @@ def test_whatever_the_facts_hold_reading_them_never_raises(value: Any) -> None:
     for where in (clean, {"interfaces": clean}, {"interfaces": {"eth0": clean}}, {"routing": clean, "kernel": clean}):
         seen.interfaces(where)
         seen.versions(where)
-    models.digest_of(clean)
+    json.dumps(clean, allow_nan=False)
+    for text in texts(clean):
+        assert "\x00" not in text and text.encode("utf-8")
     assert storable(clean) == clean
 
 
