@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -41,7 +42,12 @@ def main() -> int:
         timing = Timing(**{k: float(v) for k, v in _pairs(options.timing).items()})
     except (ValueError, TypeError) as error:
         parser.error(str(error))
-    return asyncio.run(_serve(options, layout, timing))
+    try:
+        _allow_files(options.routers)
+        return asyncio.run(_serve(options, layout, timing))
+    except OSError as error:
+        print(f"lab.sim: {error}", file=sys.stderr)
+        return 1
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -79,6 +85,17 @@ def _start(options: argparse.Namespace, layout: topology.Layout, timing: Timing)
     domains = {site.name: site.failure_domain for site in layout.sites}
     journal.add({"event": "start", "routers": {r.name: domains[r.site] for r in layout.routers}, "t": 0.0})
     return fleet, control
+
+
+def _allow_files(routers: int) -> None:
+    """One file per router and per connection. Raises OSError where the system allows fewer than the routers need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * routers + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < routers + 256:
+            raise OSError(f"open files: found a limit of {most}, wanted {wanted} for {routers} routers (ulimit -n)")
 
 
 async def _serve(options: argparse.Namespace, layout: topology.Layout, timing: Timing) -> int:

@@ -37,6 +37,14 @@ def test_ospfv3_that_was_forgotten_keeps_the_ipv6_traffic() -> None:
     assert pps["ipv4"] < 10 < 500 < pps["ipv6"]
 
 
+def test_one_interface_with_the_high_cost_is_no_drain_of_ospfv3() -> None:
+    lab = SimLab()
+    lab.ok("bly", "vtysh -c 'conf t' -c 'interface eth1' -c 'ipv6 ospf6 cost 65535' -c end")
+    assert not lab.state("bly")["drained"]["igp6"]
+    lab.ok("bly", "vtysh -c 'conf t' -c 'interface eth2' -c 'ipv6 ospf6 cost 65535' -c end")
+    assert lab.state("bly")["drained"]["igp6"]
+
+
 @pytest.mark.parametrize(("drained", "loses"), [(True, False), (False, True)])
 def test_a_reboot_loses_packets_only_where_traffic_was_attracted(*, drained: bool, loses: bool) -> None:
     lab = SimLab()
