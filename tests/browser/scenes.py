@@ -1,0 +1,113 @@
+"""Fills a database with what the pages are looked at with: a running change, a stuck one, drafts, or nothing.
+
+    python -m tests.browser.scenes running|stuck|busy|empty     (on SLIPWAY_DATABASE_URL, migrated)
+
+Run as a process of its own, so that a browser test in this process never touches the database from its event loop.
+"""
+
+import os
+import sys
+from datetime import datetime, timedelta
+
+RING = ("bly", "aebi", "dekker", "thn1", "ixn1", "aql1")
+
+
+def people() -> None:
+    from django.contrib.auth.models import Permission
+
+    from tests.changes import builders
+
+    rights = Permission.objects.filter(codename__in=["add_approval", "change_run"])
+    for name in ("tabitha", "rohan"):
+        builders.person(name).user_permissions.set(rights)
+    builders.person("reader")
+
+
+def running(now: datetime) -> None:
+    """Wave 0 is done, one router of wave 1 is being changed, one is watched; the rest waits for room."""
+    from fleet.core.model import Reason
+    from tests.changes import builders
+
+    author, approver = builders.person("tabitha"), builders.person("rohan")
+    builders.fleet(RING)
+    plan = builders.plan([RING[:1], RING[1:4], RING[4:]], findings=[builders.one_way_finding("aebi")])
+    run = builders.running(author, approver, plan, now - timedelta(minutes=20), title="Eight queues on the ring")
+    builders.begin(run, ["bly"], now - timedelta(minutes=19))
+    builders.walk(run, "bly", now - timedelta(minutes=19), step_s=40)
+    builders.begin(run, ["aebi"], now - timedelta(minutes=13))
+    builders.walk(run, "aebi", now - timedelta(minutes=13), until="soak", step_s=50)
+    builders.begin(run, ["dekker"], now - timedelta(seconds=95))
+    builders.walk(run, "dekker", now - timedelta(seconds=95), until="nic", step_s=30)
+    builders.holds(
+        run, Reason("budget", "2 of 2 drained or in flight", "room for one more", "Waits for one of them to be back.")
+    )
+    builders.pulse(now + timedelta(hours=12))
+
+
+def stuck(now: datetime) -> None:
+    """The canary is done; in wave 1 one router was rolled back and one is stuck, drained; the change has failed."""
+    from fleet.core.states import ChangeState
+    from tests.changes import builders
+
+    author, approver = builders.person("tabitha"), builders.person("rohan")
+    builders.fleet(RING)
+    plan = builders.plan([RING[:1], RING[1:4], RING[4:]])
+    began = now - timedelta(minutes=41)
+    run = builders.running(author, approver, plan, began, title="Restart the ring with the new FRR")
+    builders.begin(run, ["bly"], began)
+    builders.walk(run, "bly", began, step_s=30)
+    builders.begin(run, ["dekker"], began + timedelta(minutes=5))
+    at = builders.walk(run, "dekker", began + timedelta(minutes=5), until="verify")
+    builders.fail_step(run, "dekker", at, "ospf6 on eth1: found Init, wanted Full (baseline). Look at its neighbour.")
+    builders.walk(run, "dekker", at)
+    builders.begin(run, ["aebi"], began + timedelta(minutes=9))
+    builders.stuck(run, "aebi", began + timedelta(minutes=9))
+    builders.end(run, ChangeState.FAILED, "failed: 1 done, 1 rolled back, 1 stuck, 3 never started", now)
+    builders.pulse(now + timedelta(hours=12))
+
+
+def busy(now: datetime) -> None:
+    """A running and a stuck change beside drafts, a submitted and an approved one; one large wave."""
+    from tests.changes import builders
+
+    author, approver = builders.person("tabitha"), builders.person("rohan")
+    stuck(now)
+    names = [f"edge{n:03}" for n in range(300)]
+    builders.fleet(names)
+    plan = builders.plan([names[:1], names[1:60], names[60:]])
+    run = builders.running(author, approver, plan, now - timedelta(hours=2), title="Eight queues on 300 edges")
+    builders.begin(run, names[:1], now - timedelta(hours=2))
+    builders.walk(run, names[0], now - timedelta(hours=2))
+    builders.begin(run, names[1:8], now - timedelta(minutes=9))
+    for name in names[1:6]:
+        builders.walk(run, name, now - timedelta(minutes=9))
+    builders.walk(run, names[6], now - timedelta(minutes=2), until="drain")
+    builders.walk(run, names[7], now - timedelta(minutes=4), until="verify")
+    small = builders.plan([RING[:1], RING[1:]], findings=[builders.one_way_finding("bly")])
+    builders.submitted(author, small, now - timedelta(minutes=3), title="Sysctl of the ring")
+    builders.approved(author, approver, small, now - timedelta(days=2), title="Rings of 4096 descriptors")
+    fatal = builders.plan([RING], findings=[builders.fatal_finding("aebi")])
+    builders.draft(author, fatal, now, title="All at once")
+    builders.pulse(now + timedelta(hours=12))
+
+
+def empty(now: datetime) -> None:
+    """Nothing but people."""
+
+
+SCENES = {scene.__name__: scene for scene in (running, stuck, busy, empty)}
+
+
+def main(name: str) -> None:
+    import django
+
+    django.setup()
+    from fleet import clock
+
+    people()
+    SCENES[name](clock.now())
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.settings")
+    main(sys.argv[1])
