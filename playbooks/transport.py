@@ -17,7 +17,8 @@ from nornir.core.task import Result, Task
 from nornir.plugins.runners import ThreadedRunner
 
 from playbooks.base import Device
-from playbooks.ssh import CONNECT_TIMEOUT_S, SshSession, connect
+from playbooks.ssh import SshSession, connect
+from playbooks.ssh_connection import CONNECT_TIMEOUT_S
 
 __all__ = [
     "CONNECTION",

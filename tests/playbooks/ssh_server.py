@@ -93,6 +93,8 @@ class SshServer:
                 process.channel.close()
                 return
         stdin = await process.stdin.read()
+        if trick == "half of stdin":
+            stdin = stdin[: len(stdin) // 2]
         child = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", request, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

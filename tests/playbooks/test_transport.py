@@ -86,16 +86,26 @@ def test_output_cannot_forge_the_end_of_its_section(session: transport.SshSessio
     assert answers["a"].out == forged and answers["b"].out == "truth\n"
 
 
-def test_a_file_is_put_by_rename_with_its_mode(session: transport.SshSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [0, 10, 60_000])
+def test_a_file_is_put_by_rename_with_its_mode(session: transport.SshSession, tmp_path: Path, lines: int) -> None:
     path = tmp_path / "new folder" / "it's.conf"
-    text = "line\n" * 60_000  # 300 kB: many SSH packets
+    text = "line ü\n" * lines  # up to 420 kB: many SSH packets
     assert session.put(str(path), text, mode="0640").ok
     assert path.read_text() == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [p.name for p in path.parent.iterdir()] == ["it's.conf"]
-    assert session.put("/proc/nowhere/x", "text").status != 0
+    assert session.put("/proc/nowhere/x", text).status != 0
     with pytest.raises(ValueError):
-        session.put("relative", "text")
+        session.put("relative", text)
+
+
+def test_half_a_file_never_gets_its_name(server: SshServer, session: transport.SshSession, tmp_path: Path) -> None:
+    path = tmp_path / "frr.conf"
+    path.write_text("old\n")
+    server.tricks["slipway-put"] = "half of stdin"
+    answer = session.put(str(path), "new line\n" * 50_000)
+    assert not answer.ok and "not what was sent" in answer.err
+    assert path.read_text() == "old\n"
 
 
 def test_stdin_that_nobody_reads_does_not_hide_the_exit_status(session: transport.SshSession) -> None:
