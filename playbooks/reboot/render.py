@@ -9,9 +9,11 @@ def reboot(boot_id: str) -> list[str]:
 
     The unit's name holds the boot that is to end: systemd refuses a second one in the same boot while the first is
     pending, and no name of an earlier boot can be in the way. `--collect`: a failed one does not block a repetition.
+    AccuracySec: systemd may otherwise fire a timer up to a minute late.
     """
     unit = f"slipway-reboot-{boot_id[:8]}"
-    return ["systemd-run", "--collect", f"--unit={unit}", "--on-active=1s", "systemctl", "reboot"]
+    timer = ["--on-active=1s", "--timer-property=AccuracySec=100ms"]
+    return ["systemd-run", "--collect", f"--unit={unit}", *timer, "systemctl", "reboot"]
 
 
 def restart(unit: str) -> tuple[list[str], ...]:

@@ -157,8 +157,12 @@ def script(name: str, names: Names) -> str:
 
 
 def timer(unit: str, seconds: float, script_path: str) -> list[str]:
-    """A timer of systemd that runs a script once; it needs neither us nor the session that set it."""
-    return ["systemd-run", "--collect", f"--unit={unit}", f"--on-active={seconds:g}s", "/bin/sh", script_path]
+    """A timer of systemd that runs a script once; it needs neither us nor the session that set it.
+
+    AccuracySec: systemd may otherwise fire it up to a minute late.
+    """
+    when = [f"--on-active={seconds:g}s", "--timer-property=AccuracySec=100ms"]
+    return ["systemd-run", "--collect", f"--unit={unit}", *when, "/bin/sh", script_path]
 
 
 def section_text(template: str, suite: str, variables: Mapping[str, Json]) -> str:

@@ -15,7 +15,10 @@ from tests.playbooks.scripted import FRR, Scripted, step
 OLD = "87734e14-2f4c-485b-a95e-c6fef4a75b8d"
 NEW = "0d3c2a11-1111-4222-8333-944455566677"
 BOOT = "cat /proc/sys/kernel/random/boot_id"
-SEND = f"systemd-run --collect --unit=slipway-reboot-{OLD[:8]} --on-active=1s systemctl reboot"
+SEND = (
+    f"systemd-run --collect --unit=slipway-reboot-{OLD[:8]} --on-active=1s --timer-property=AccuracySec=100ms "
+    "systemctl reboot"
+)
 SHOW = "systemctl show -p LoadState,ActiveState,InvocationID,ActiveEnterTimestampMonotonic frr"
 INVOCATION = "1" * 32
 
