@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from lab.sim import FleetError, SimFleet, oracle
 from playbooks.base import Device, HostKeyRefused, LoginRefused, Unreachable, Unsure
-from playbooks.ssh import SshSession, connect
+from playbooks.transport import SshSession, connect
 from tests.playbooks.simlab import FRR_DRAIN, SAVE
 
 QUICK = {"boot_s": 0.6, "halt_s": 0.1, "restart_s": 0.1, "adjacency_s": 0.2, "bgp_s": 0.3, "fib_s": 0.4, "drain_s": 0.1}
