@@ -7,6 +7,7 @@
   const live = document.getElementById("live");
   const sign = document.getElementById("live-sign");
   let streaming = false;
+  let opened = false;
   let ended = false;
   let lostAt = Date.now();
   let askedAt = Date.now();
@@ -60,7 +61,12 @@
   }
 
   if (live) {
-    document.body.addEventListener("htmx:sseOpen", function () { streaming = true; tell(); });
+    document.body.addEventListener("htmx:sseOpen", function () {
+      streaming = true;
+      if (opened) askedAt = 0; // back after a gap: ask at once for what was missed
+      opened = true;
+      tell();
+    });
     document.body.addEventListener("htmx:sseError", function () {
       if (streaming) lostAt = Date.now();
       streaming = false;
