@@ -27,7 +27,6 @@ app.conf.update(
     visibility_timeout=300,
     broker_connection_retry_on_startup=True,
     worker_soft_shutdown_timeout=25,
-    worker_enable_soft_shutdown_on_idle=True,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_hijack_root_logger=False,
     task_soft_time_limit=90,
