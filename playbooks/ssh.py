@@ -43,8 +43,8 @@ class SshSession:
     def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
         """Run one command; an output beyond 32 MiB is cut and has status 255.
 
-        Raises Unreachable (nothing was sent), Refused (the device takes no command) or Unsure (sent, no full answer:
-        the connection was lost or the deadline passed; it is closed then).
+        Raises Unreachable (nothing was sent) or Unsure (sent, no exit status: the connection was lost or the deadline
+        passed; it is closed then).
         """
         line = wire.command(argv, root=root, become=self.device.become)
         return self._exec(line, stdin=stdin, timeout_s=timeout_s, name=wire.label(argv))
@@ -100,8 +100,15 @@ class SshSession:
             channel = self._open(timeout_s, name)
             try:
                 return self._converse(channel, line, stdin=stdin, ends_at=ends_at, name=name)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                raise self._unsure(name, ends_at, error) from None
+            except (paramiko.SSHException, EOFError, OSError):
+                # A refused request looks like a channel that was closed after the command ran: both are unsure.
+                found = (
+                    "the channel was closed without one" if self.alive else "the connection was lost before one came"
+                )
+                found = "none within its time" if time.monotonic() >= ends_at else found
+                self.close()  # also when the loop noticed the end of the time before the timer did
+                remedy = "It may have run: look before repeating"
+                raise Unsure(Reason(f"{name} on {self.device.name}", found, "an exit status", remedy)) from None
             finally:
                 channel.close()
 
@@ -128,14 +135,7 @@ class SshSession:
             raise Unreachable(why(self.device, found, f"a channel for {name}", "Nothing was sent")) from None
 
     def _converse(self, channel: paramiko.Channel, line: str, *, stdin: str, ends_at: float, name: str) -> Answer:
-        try:
-            channel.exec_command(line)
-        except paramiko.SSHException:
-            if self.alive:
-                raise Refused(
-                    why(self.device, "no command allowed on the channel", name, "Is the login restricted?")
-                ) from None
-            raise
+        channel.exec_command(line)
         channel.settimeout(_STDERR_LOOK_S)
         _send(channel, stdin.encode(), ends_at)
         channel.shutdown_write()
@@ -147,13 +147,6 @@ class SshSession:
             note = f"output cut at {OUTPUT_LIMIT} bytes; the command ended with status {status}"
             return Answer(status=CUT_STATUS, out=out[:OUTPUT_LIMIT].decode(errors="replace"), err=note)
         return Answer(status=status, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
-
-    def _unsure(self, name: str, ends_at: float, error: Exception) -> Unsure:
-        late = time.monotonic() >= ends_at
-        found = "no answer within its time" if late else "the connection ended before an exit status came"
-        return Unsure(
-            Reason(f"{name} on {self.device.name}", found, "an exit status", "It may have run: look before repeating")
-        )
 
 
 def _send(channel: paramiko.Channel, data: bytes, ends_at: float) -> None:
