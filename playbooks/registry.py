@@ -27,6 +27,10 @@ DRIVERS: Mapping[str, str] = {
     "verify": "playbooks.facts.driver:Verify",
 }
 
+# Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
+# can still be reached. All others may be looked at again over the connection that is open.
+OWN_CONNECTION = frozenset({"routing"})
+
 
 def verbs() -> tuple[str, ...]:
     """Every verb that a recipe may use, in alphabetical order."""

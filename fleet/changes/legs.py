@@ -151,6 +151,7 @@ def _visit(job: Job, hand: transitions.StepInHand, session: Session, *, now: Cal
     began = now()
     while (
         outcome.kind is OutcomeKind.WAIT
+        and hand.row.verb not in registry.OWN_CONNECTION
         and outcome.after_s <= SHORT_WAIT_S
         and (now() - began).total_seconds() + outcome.after_s < until
     ):

@@ -1,0 +1,92 @@
+"""python -m lab.demo [--once] [--rounds N] [--sim]: the main job on this machine, then the pages until Ctrl-C."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from rich.console import Console
+
+from lab import netns
+from lab.demo.figures import Result, show
+from lab.demo.stage import PEOPLE, REPOSITORY, Stage, open_stage, say
+
+ADDRESS = os.environ.get("SLIPWAY_DEMO_ADDRESS", "127.0.0.1:8000")
+
+
+def main() -> int:
+    """0 when every router was restarted and the planted fault stopped where it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the table instead of serving the pages")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--sim", action="store_true", help="on simulated routers even where real ones can run")
+    options = parser.parse_args()
+    folder = REPOSITORY / "var" / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = ["asked for with --sim."] if options.sim else netns.reasons_unavailable()
+    if missing:
+        say("on simulated routers, because: " + " ".join(missing))
+        good, stage = on_sim(options.rounds)
+    else:
+        good, stage = on_ring(options.rounds)
+    say(f"figures: {(folder / 'result.json').relative_to(REPOSITORY)}")
+    if not options.once:
+        serve(stage)
+    return 0 if good else 1
+
+
+def on_ring(rounds: int) -> tuple[bool, Stage]:
+    """The demonstration on real FRR and BIRD."""
+    from lab.demo.ring import Ring, machine
+
+    lab = netns.up(say)
+    try:
+        stage = open_stage(REPOSITORY / "var" / "demo")
+        stage.fleet_from(lab.inventory_path)
+        result = Result(machine(), "six real routers: FRR 8.4 and BIRD 2.0")
+        ring = Ring(lab, stage, result)
+        return play(ring, result, rounds), stage
+    finally:
+        netns.down()
+
+
+def on_sim(rounds: int) -> tuple[bool, Stage]:
+    """The demonstration on simulated routers."""
+    from lab.demo.simulated import SimulatedRing
+    from lab.sim.fleet import SimFleet
+
+    with SimFleet.start(REPOSITORY / "var" / "demo" / "sim", routers=6) as fleet:
+        stage = open_stage(REPOSITORY / "var" / "demo")
+        stage.fleet_from(fleet.inventory)
+        result = Result("a model", "six simulated routers; loss is computed, not measured")
+        return play(SimulatedRing(fleet, stage, result), result, rounds), stage
+
+
+def play(ring: object, result: Result, rounds: int) -> bool:
+    """All rounds, the planted fault, the table. True when all went as it should."""
+    try:
+        for number in range(1, rounds + 1):
+            ring.round(number)  # type: ignore[attr-defined]
+            result.write(REPOSITORY / "var" / "demo" / "result.json")
+        ring.plant_a_fault()  # type: ignore[attr-defined]
+    finally:
+        result.write(REPOSITORY / "var" / "demo" / "result.json")
+        show(result, Console(width=150))
+    stopped = result.planted_fault.get("later_waves") == "never started"
+    return stopped and set(result.states.values()) == {"done"}
+
+
+def serve(stage: Stage) -> None:
+    """The pages on the demonstration's database until Ctrl-C."""
+    host, _, port = ADDRESS.rpartition(":")
+    say(f"\nhttp://{ADDRESS}/  log in as {PEOPLE[0]} (writes changes) or {PEOPLE[1]} (approves): {stage.password}")
+    say("Ctrl-C ends it.")
+    argv = [sys.executable, "-m", "uvicorn", "fleet.asgi:application", "--host", host, "--port", port]
+    try:
+        subprocess.run([*argv, "--log-level", "warning"], cwd=REPOSITORY, check=False)
+    except KeyboardInterrupt:
+        say("ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The demonstration on the ring of real routers: restart all six with drain, without, and not at all; a planted fault."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab import netns
+from lab.demo.figures import FAMILIES, Count, Loss, Result
+from lab.demo.stage import Stage, say
+from lab.netns.probes import ProbeResult, Probes
+from lab.netns.topology import CORE_ASN, ends_of
+
+# After the last router is back, so that what its return would cost is still counted.
+TAIL_S = 5.0
+READY_WITHIN_S = 120.0
+CANARY = "bly"
+
+
+@dataclass
+class Ring:
+    """The running lab and the Slipway that works on it."""
+
+    lab: netns.Lab
+    stage: Stage
+    result: Result
+
+    @property
+    def names(self) -> list[str]:
+        return [router.name for router in self.lab.routers]
+
+    def measured(self, what: Callable[[], None]) -> tuple[Loss, float, ProbeResult]:
+        """Probe while `what` happens and a little longer. Returns the loss, and how long it took in seconds."""
+        probes, began = Probes.start(), time.monotonic()
+        try:
+            what()
+            time.sleep(TAIL_S)
+        finally:
+            took, probed = time.monotonic() - began, probes.stop()
+        counts = {
+            name: {f: Count(c.sent, c.lost) for f in FAMILIES for c in [probed.count(router=name, family=f)]}
+            for name in self.names
+        }
+        return counts, took, probed
+
+    def round(self, number: int) -> None:
+        """One round: with drain, without, idle; the three of equal length."""
+        say(f"\nround {number}: every router drained, restarted, verified, undrained")
+        self.wait_until_converged()
+        with_drain, took, probed = self.measured(lambda: self.restart_all(number))
+        tell_losses(probed)
+        say(f"round {number}: the same restarts without the drain, {took:.0f} s")
+        self.wait_until_converged()
+        without, _, _ = self.measured(lambda: self.restart_bare(took - TAIL_S))
+        self.wait_until_converged()
+        say(f"round {number}: nothing at all, {took:.0f} s")
+        idle, _, _ = self.measured(lambda: time.sleep(max(0.0, took - TAIL_S)))
+        self.result.rounds.append({"with_drain": with_drain, "without_drain": without, "idle": idle})
+
+    def restart_all(self, number: int) -> None:
+        """The change of the round. A router that does not end done is named in the result."""
+        change = self.stage.change("router-restart", {}, self.names, title=f"Restart all routers, round {number}")
+        for target in change.revision.run.targets.all():
+            if target.state != "done" or target.name not in self.result.states:
+                self.result.states[target.name] = target.state
+
+    def restart_bare(self, length_s: float) -> None:
+        """Reboot one router after the other, wait only until it has its routes back; fill up to the given length."""
+        began = time.monotonic()
+        for name in self.names:
+            say(f"  {name} reboots")
+            netns.exec_on(name, ["systemctl", "reboot"])
+            time.sleep(1)
+            self.wait_until_converged()
+        time.sleep(max(0.0, length_s - (time.monotonic() - began)))
+
+    def wait_until_converged(self) -> None:
+        """Until every router has all routes and every probe path answers. Raises LabError when that does not happen."""
+        netns.wait_until_converged(timeout_s=READY_WITHIN_S)
+
+    def plant_a_fault(self) -> None:
+        """A change that is wrong in a way that only verification can see: the canary is rolled back, nothing follows."""
+        say(f"\na change with a planted fault, canary {CANARY}")
+        names = [CANARY, *(r.name for r in self.lab.routers if r.suite == "frr" and r.name != CANARY)]
+        change = self.stage.change(
+            "routing-config", {"section": "planted", "frr": planted()}, names, title="New import policy (planted fault)"
+        )
+        targets = {t.name: t for t in change.revision.run.targets.all()}
+        later = {t.state for n, t in targets.items() if n != CANARY}
+        self.result.planted_fault = {
+            "canary_name": CANARY,
+            "canary": targets[CANARY].state,
+            "why": targets[CANARY].reasons,
+            "later_waves": "never started" if later == {"pending"} else ", ".join(sorted(later)),
+        }
+
+
+def tell_losses(probed: ProbeResult) -> None:
+    """Each run of lost packets with its time, to be laid over the events above."""
+    for run in probed.runs:
+        at = time.strftime("%H:%M:%S", time.localtime(run.start)) + f"{run.start % 1:.3f}"[1:]
+        say(f"  lost {run.lost} at {at} within {run.end - run.start:.3f} s: {run.router} {run.family} {run.direction}")
+
+
+def machine() -> str:
+    """What the figures were measured on, in one line."""
+    return f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def planted() -> str:
+    """A rule that refuses every IPv4 prefix of the canary's upstream.
+
+    The configuration is valid and loads, and the sessions stay up: only counting prefixes against the baseline shows
+    that it is wrong.
+    """
+    upstream = next(far.address4 for _, far, link in ends_of(CANARY) if link.kind == "transit")
+    return f"""route-map SLIPWAY-PLANTED deny 10
+exit
+router bgp {CORE_ASN}
+ address-family ipv4 unicast
+  neighbor {upstream} route-map SLIPWAY-PLANTED in
+ exit-address-family
+exit
+"""

@@ -1,0 +1,71 @@
+"""The same demonstration on the simulated ring, where real routers cannot run. Loss is the model's, and said to be."""
+
+import time
+
+from lab.demo.figures import FAMILIES, Count, Loss, Result
+from lab.demo.stage import Stage, say
+from lab.sim.fleet import SimFleet
+
+CANARY = "bly"
+# Packets per second that the model offers to every router in each family, see lab/sim/README.md.
+TAIL_S = 2.0
+
+
+class SimulatedRing:
+    """Six simulated routers and the Slipway that works on them."""
+
+    def __init__(self, fleet: SimFleet, stage: Stage, result: Result) -> None:
+        self.fleet, self.stage, self.result = fleet, stage, result
+        self.names = sorted(fleet.states())
+
+    def measured(self, before: dict[str, dict[str, Count]]) -> Loss:
+        """What was offered and lost since `before`, by router and family."""
+        now = self.counters()
+        return {
+            name: {
+                f: Count(now[name][f].sent - before[name][f].sent, now[name][f].lost - before[name][f].lost)
+                for f in FAMILIES
+            }
+            for name in self.names
+        }
+
+    def counters(self) -> dict[str, dict[str, Count]]:
+        """Forwarded and lost packets of every router so far."""
+        return {
+            name: {f: Count(int(state["forwarded"][f] + state["lost"][f]), int(state["lost"][f])) for f in FAMILIES}
+            for name, state in self.fleet.states().items()
+        }
+
+    def round(self, number: int) -> None:
+        """One round: with drain, without, idle; the three of equal length."""
+        say(f"\nround {number}: every router drained, restarted, verified, undrained (simulated)")
+        before, began = self.counters(), time.monotonic()
+        change = self.stage.change("router-restart", {}, self.names, title=f"Restart all routers, round {number}")
+        time.sleep(TAIL_S)
+        with_drain, took = self.measured(before), time.monotonic() - began
+        for target in change.revision.run.targets.all():
+            if target.state != "done" or target.name not in self.result.states:
+                self.result.states[target.name] = target.state
+        say(f"round {number}: the same restarts without the drain")
+        before = self.counters()
+        for name in self.names:
+            self.fleet.console(name, "systemctl reboot")
+            self.fleet.advance(took / len(self.names))
+        without, before = self.measured(before), self.counters()
+        self.fleet.advance(took)
+        self.result.rounds.append({"with_drain": with_drain, "without_drain": without, "idle": self.measured(before)})
+
+    def plant_a_fault(self) -> None:
+        """The canary's sessions never come back after the restart: it stays drained and stuck, nothing follows it."""
+        say(f"\na change with a planted fault, canary {CANARY}")
+        self.fleet.inject(CANARY, "bgp_never_converges")
+        order = [CANARY, *(n for n in self.names if n != CANARY)]
+        change = self.stage.change("router-restart", {"ready": "10s"}, order, title="Restart with a planted fault")
+        targets = {t.name: t for t in change.revision.run.targets.all()}
+        later = {t.state for n, t in targets.items() if n != CANARY}
+        self.result.planted_fault = {
+            "canary_name": CANARY,
+            "canary": targets[CANARY].state,
+            "why": targets[CANARY].reasons,
+            "later_waves": "never started" if later == {"pending"} else ", ".join(sorted(later)),
+        }
