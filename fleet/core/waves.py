@@ -97,7 +97,7 @@ def _reachable(
 
 
 def broken_promises(network: Network, drained: Collection[str], about: str | None = None) -> tuple[Reason, ...]:
-    """What draining this set would cut, as reasons; empty = nothing.
+    """What draining this set, or any part of it, would cut, as reasons; empty = nothing.
 
     `about`: look only at promises in that device's component (the others cannot have been changed by it).
     """
@@ -110,29 +110,41 @@ def broken_promises(network: Network, drained: Collection[str], about: str | Non
 
 
 def _broken(network: Network, promise: KeepConnected, down: frozenset[str]) -> Iterable[Reason]:
-    up = sorted(promise.names - down)
-    if not up:  # kept by nobody: with all of them drained there is nothing left to be connected
-        yield _reason(down, "nobody", sorted(promise.names), 0, promise.floor_mbps)
-    if len(up) < 2:
+    """Why a promise does not hold with this set drained, nor with any part of it: whoever comes back first must find
+    the others. (A ring of four with three of them drained is whole; undrain the wrong one first, and it is not.)"""
+    floor = max(promise.floor_mbps, 1)
+    up, routers = sorted(promise.names - down), promise.names - network.externals
+    if routers and routers <= down:  # kept by nobody: nothing is left to be connected
+        yield _reason(down, floor, f"nobody of {', '.join(sorted(routers))} left")
         return
+    gone = sorted(promise.names & down) if len(down) > 1 else []
     # Through a router everything passes, so whoever reaches one router reaches all who reach it: one root is enough.
-    # Externals are not transit: where the promise names no router that is up, each pair counts.
-    roots = [n for n in up if n not in network.externals][:1] or up
+    # Externals are not transit: where a promise is between externals only, each pair counts.
+    roots = sorted(routers - down)[:1] or up
     for number, root in enumerate(roots):
         others = [n for n in (up if len(roots) == 1 else up[number + 1 :]) if n != root]
+        if not others and not gone:
+            continue
         # A path whose every link has the floor is enough and cheap to find; only when there is none are several paths
         # together considered (maximum flow).
-        joined = _reachable(network.capacity, network.externals, root, down=down, floor_mbps=max(promise.floor_mbps, 1))
+        joined = _reachable(network.capacity, network.externals, root, down=down, floor_mbps=floor)
+        carrying = (joined - network.externals) | {root}
         flows = {n: _flow(network, n, root, down) for n in others if n not in joined}
-        if short := [n for n, mbps in flows.items() if mbps < max(promise.floor_mbps, 1)]:
-            yield _reason(down, root, short, max(flows[n] for n in short), promise.floor_mbps)
+        if short := [n for n, mbps in flows.items() if mbps < floor]:
+            worst = max(flows[n] for n in short)
+            yield _reason(down, floor, f"{', '.join(short)} left with {worst} Mb/s to {root}")
+        for name in gone:
+            if any(mbps >= floor and other in carrying for other, mbps in network.capacity.get(name, {}).items()):
+                continue
+            if (mbps := _flow(network, name, root, down - {name})) < floor:
+                yield _reason(down, floor, f"{name}, if it comes back first, with {mbps} Mb/s to {root}")
 
 
-def _reason(down: frozenset[str], a: str, others: Sequence[str], found_mbps: int, floor_mbps: int) -> Reason:
+def _reason(down: frozenset[str], floor: int, found: str) -> Reason:
     return Reason(
         subject=f"draining {', '.join(sorted(down)) or 'nothing'}",
-        found=f"{', '.join(others)} left with {found_mbps} Mb/s to {a}",
-        wanted=f"at least {max(floor_mbps, 1)} Mb/s between them (keep_connected)",
+        found=found,
+        wanted=f"at least {floor} Mb/s between them (keep_connected)",
         remedy="Drain fewer of these at once, wait until the others carry traffic again, or add capacity.",
     )
 
