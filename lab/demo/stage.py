@@ -116,5 +116,5 @@ def open_stage(var: Path) -> Stage:
     call_command("migrate", verbosity=0)
     password = secrets.token_urlsafe(9)
     for person in PEOPLE:
-        get_user_model()._default_manager.create_superuser(person, password=password)  # type: ignore[attr-defined]
+        get_user_model()._default_manager.create_superuser(person, password=password)
     return Stage(var, password)

@@ -14,7 +14,7 @@ See README.md in this folder.
 """
 
 from lab.netns.command import LabError
-from lab.netns.lifecycle import Lab, down, exec_on, running_lab, up
+from lab.netns.lifecycle import Lab, down, exec_on, running_lab, up, wait_converged
 from lab.netns.probes import Count, Mark, ProbeResult, Probes, Refusal, Run
 from lab.netns.requirements import reasons_unavailable
 from lab.netns.topology import FLOWS, ROUTERS, Flow, Router

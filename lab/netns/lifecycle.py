@@ -81,7 +81,7 @@ def up(progress: Callable[[str], None], *, prefixes4: int = 2000, prefixes6: int
     write_inventory()
     lab = Lab(INVENTORY, LOGIN_KEY, ROUTERS, prefixes4, prefixes6)
     progress(f"wired {time.monotonic() - started:.1f} s")
-    _wait_converged(lab, progress, started)
+    wait_converged(lab, progress)
     return lab
 
 
@@ -128,7 +128,9 @@ def routes_in_kernel(router: str) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
-def _wait_converged(lab: Lab, progress: Callable[[str], None], started: float) -> None:
+def wait_converged(lab: Lab, progress: Callable[[str], None]) -> None:
+    """Returns when every router has full tables and every probe flow passes; LabError when that does not happen."""
+    started = time.monotonic()
     waiting = [router.name for router in ROUTERS]
     silent: list[str] = []
     while time.monotonic() - started < CONVERGENCE_LIMIT_S:
