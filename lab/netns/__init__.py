@@ -37,4 +37,5 @@ __all__ = [
     "reasons_unavailable",
     "running_lab",
     "up",
+    "wait_converged",
 ]
