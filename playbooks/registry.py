@@ -23,7 +23,7 @@ DRIVERS: Mapping[str, str] = {
     "routing": "playbooks.routing.driver:Routing",
     "soak": "playbooks.facts.driver:Soak",
     "sysctl": "playbooks.sysctl.driver:Sysctl",
-    "undrain": "playbooks.drain.driver:Undrain",
+    "undrain": "playbooks.drain.undrain:Undrain",
     "verify": "playbooks.facts.driver:Verify",
 }
 

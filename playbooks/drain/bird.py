@@ -6,9 +6,16 @@ from collections.abc import Iterable, Mapping
 from fleet.core.model import Reason
 from playbooks import birdc
 from playbooks.base import Answer, Impossible, Refused, Session
-from playbooks.drain.parse import LEAST_DRAINED, bird_neighbours, bird_stub_routers
-from playbooks.drain.render import BIRD_CONSTANTS, BIRD_FILE, bird_constants, bird_file, bird_values
-from playbooks.drain.state import Group, State, Switch
+from playbooks.drain.parse import LEAST_DRAINED, Graph, bird_graph, bird_neighbours, stub_routers
+from playbooks.drain.render import (
+    BIRD_CONSTANTS,
+    BIRD_EXTRA_COST,
+    BIRD_FILE,
+    bird_constants,
+    bird_file,
+    bird_values,
+)
+from playbooks.drain.state import Group, Stage, State, Switch
 
 LOOK: Mapping[str, list[str]] = {
     "file": ["cat", BIRD_FILE],
@@ -60,17 +67,23 @@ class Bird:
         saved = tuple(
             _switch(group, name, written.get(name, _UNDRAINED[group])) for group, name in BIRD_CONSTANTS.items()
         )
-        return State(tuple(running), saved, *_around(answers, own_router_id))
+        graph, full = _around(answers)
+        stubs = None if graph is None else stub_routers(graph) - {own_router_id}
+        return State(tuple(running), saved, stubs, graph or {}, full)
+
+    def last_extra(self, switches: Iterable[Switch]) -> int:
+        """What the drain adds to the costs at its end."""
+        return BIRD_EXTRA_COST - max((s.base for s in switches if s.group is Group.IGP), default=0)
 
     def denied(self, answers: Mapping[str, Answer], state: State) -> tuple[Reason, ...]:
         """Nothing to add: `birdc eval` shows the constant that is in effect, not the file."""
         return ()
 
-    def drain(self, session: Session, switches: Iterable[Switch], *, timeout_s: float) -> None:
-        self._configure(session, bird_values(switches, drain=True), timeout_s=timeout_s)
-
-    def undrain(self, session: Session, switches: Iterable[Switch], *, timeout_s: float) -> None:
-        self._configure(session, bird_values(switches, drain=False), timeout_s=timeout_s)
+    def go(self, session: Session, stage: Stage, switches: Iterable[Switch], *, save: bool, timeout_s: float) -> None:
+        """Bring the router to a stage. The file is what a restart reads too: nothing is left to save."""
+        values = bird_values(stage, switches)
+        if values:
+            self._configure(session, values, timeout_s=timeout_s)
 
     def _configure(self, session: Session, wanted: Mapping[str, str], *, timeout_s: float) -> None:
         """Write the constants, check, reconfigure. What BIRD refuses leaves the old file in place."""
@@ -85,10 +98,11 @@ class Bird:
                 remedy = "The file is as it was before. Costs of up to 5535 leave room for the drain."
                 raise Refused(Reason(f"BIRD, {' '.join(command[1:])}", f"refused: {said}", "accepted", remedy))
 
-    def planned(self, switches: Iterable[Switch], *, drain: bool) -> tuple[str, ...]:
+    def planned(self, stages: Iterable[tuple[Stage, tuple[Switch, ...]]]) -> tuple[str, ...]:
         """The commands as the approver sees them."""
-        settings = ", ".join(f"{name} = {value}" for name, value in bird_values(switches, drain=drain).items())
-        return (f"write {BIRD_FILE}: {settings}", " ".join(CHECK), " ".join(CONFIGURE))
+        values = (bird_values(stage, switches) for stage, switches in stages)
+        settings = (", ".join(f"{name} = {value}" for name, value in some.items()) for some in values if some)
+        return tuple(f"{BIRD_FILE}: {some}; birdc configure check; birdc configure" for some in settings)
 
     def switches_of(self, config: str) -> tuple[Switch, ...]:
         """What a plan can say without the device: the constants are the same everywhere."""
@@ -102,21 +116,29 @@ _CONFIGURED = frozenset({birdc.Configured.DONE, birdc.Configured.IN_PROGRESS, bi
 def _switch(group: str, name: str, value: str) -> Switch:
     literal = value.lower()
     drained = literal == "true" or (literal.isdigit() and group == "igp" and int(literal) >= LEAST_DRAINED)
-    return Switch(Group(group), "bird", name, drained, "" if drained else literal)
+    base = int(literal) if literal.isdigit() and not drained else 0
+    return Switch(Group(group), "bird", name, drained, "" if drained else literal, base)
 
 
-def _around(answers: Mapping[str, Answer], own: str) -> tuple[frozenset[str] | None, Mapping[str, frozenset[str]]]:
-    """Stub routers around (None: cannot be seen) and neighbours that are Full, by protocol."""
+def _around(answers: Mapping[str, Answer]) -> tuple[Graph | None, Mapping[str, frozenset[str]]]:
+    """The routers around and the metrics that they announce (None: cannot be seen), and neighbours that are Full.
+
+    Where OSPF and OSPFv3 differ, the lower metric counts: a router is drained when it is drained in both.
+    """
     carries = birdc.ospf_protocols(answers["protocols"].out if "protocols" in answers else "")
-    stubs: frozenset[str] | None = frozenset()
+    merged: dict[str, dict[str, int]] = {}
     full: dict[str, frozenset[str]] = {"ospf": frozenset(), "ospf3": frozenset()}
+    unseen = False
     for name, family in carries.items():
-        state = bird_stub_routers(answers[f"state:{name}"].out) if f"state:{name}" in answers else None
-        stubs = None if stubs is None or state is None else stubs | (state - {own})
+        graph = bird_graph(answers[f"state:{name}"].out) if f"state:{name}" in answers else None
+        unseen = unseen or graph is None
+        for router, far in (graph or {}).items():
+            links = merged.setdefault(router, {})
+            links.update({other: min(metric, links.get(other, metric)) for other, metric in far.items()})
         listed = answers.get(f"neighbours:{name}")
         key = "ospf3" if family == "ipv6" else "ospf"
         full[key] |= bird_neighbours(listed.out).get("ospf", frozenset()) if listed is not None else frozenset()
-    return stubs, full
+    return None if unseen else merged, full
 
 
 def _no_include() -> Reason:

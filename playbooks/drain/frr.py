@@ -1,19 +1,23 @@
 """Read and set the drain of an FRR router."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from fleet.core.model import Reason
 from playbooks.base import Answer, Refused, Session
 from playbooks.drain.parse import (
+    MAX_COST,
+    frr_graph,
     frr_neighbours,
     frr_ospf_is_stub,
-    frr_stub_routers,
+    frr_own_costs,
     frr_switches,
     is_frr_config,
+    stub_routers,
     unsaved,
 )
-from playbooks.drain.render import drain_lines, shown, undrain_lines, vtysh_configure
-from playbooks.drain.state import State, Switch
+from playbooks.drain.render import frr_lines, shown, vtysh_configure
+from playbooks.drain.state import Stage, State, Switch
 from playbooks.vtysh import argv, refusal
 
 LOOK: Mapping[str, list[str]] = {
@@ -53,14 +57,21 @@ class Frr:
         saved = frr_switches(saved_text) if is_frr_config(saved_text) else None
         difference = unsaved(running.out, saved_text) if saved is not None else _no_startup()
         has_ospf = any(switch.protocol == "ospf" for switch in switches)
-        stubs = frr_stub_routers(_out(answers, "lsdb")) if has_ospf else frozenset()
+        lsdb, neighbours = _out(answers, "lsdb"), _out(answers, "ospf_neighbours")
+        graph = frr_graph(lsdb) if has_ospf else {}
+        own = frr_own_costs(lsdb, neighbours, own_router_id)
         return State(
-            running=switches,
+            running=tuple(_based(switch, own) for switch in switches),
             saved=saved,
-            stub_routers=None if stubs is None else stubs - {own_router_id},
-            neighbours=frr_neighbours(_out(answers, "ospf_neighbours"), _out(answers, "ospf6_neighbours")),
+            stub_routers=None if graph is None else stub_routers(graph) - {own_router_id},
+            graph=graph or {},
+            neighbours=frr_neighbours(neighbours, _out(answers, "ospf6_neighbours")),
             notes=(difference,) if difference is not None else (),
         )
+
+    def last_extra(self, switches: Iterable[Switch]) -> int:
+        """What the drain adds to the costs at its end: the highest of them becomes 65535."""
+        return MAX_COST - max((s.base for s in switches if s.protocol in {"ospf-cost", "ospf6"}), default=0)
 
     def denied(self, answers: Mapping[str, Answer], state: State) -> tuple[Reason, ...]:
         """Where a daemon says otherwise than its configuration: the drain is configured and not in effect."""
@@ -71,33 +82,23 @@ class Frr:
             return ()
         return (Reason("ospfd", "links announced with their usual metric", "maximum metric in every area"),)
 
-    def drain(self, session: Session, switches: Iterable[Switch], *, timeout_s: float) -> None:
-        self._configure(session, tuple(switches), drain=True, timeout_s=timeout_s)
-
-    def undrain(self, session: Session, switches: Iterable[Switch], *, timeout_s: float) -> None:
-        self._configure(session, tuple(switches), drain=False, timeout_s=timeout_s)
-
-    def _configure(self, session: Session, switches: tuple[Switch, ...], *, drain: bool, timeout_s: float) -> None:
-        """Set the switches and save. A refusal in the middle puts back what was set before it."""
-        lines, back = drain_lines(switches), undrain_lines(switches)
-        if not drain:
-            lines, back = back, lines
-        if lines:
-            answer = session.run(vtysh_configure(lines), timeout_s=timeout_s, root=True)
+    def go(self, session: Session, stage: Stage, switches: Iterable[Switch], *, save: bool, timeout_s: float) -> None:
+        """Bring the router to a stage. vtysh stops at a line that is refused: what came before it stays, and the
+        engine undoes it with the rest."""
+        lines = frr_lines(stage, switches)
+        commands = ([("configuration lines", vtysh_configure(lines))] if lines else []) + (
+            [("write memory", WRITE_MEMORY)] if save else []
+        )
+        for what, command in commands:
+            answer = session.run(command, timeout_s=timeout_s, root=True)
             said = refusal(answer.out) or refusal(answer.err)
             if not answer.ok or said:
-                # vtysh stops at the line that is refused: what came before it is in effect.
-                session.run(vtysh_configure(back), timeout_s=timeout_s, root=True)
-                raise Refused(_refused("configuration lines", said or answer.out or answer.err))
-        answer = session.run(WRITE_MEMORY, timeout_s=timeout_s, root=True)
-        said = refusal(answer.out) or refusal(answer.err)
-        if not answer.ok or said:
-            raise Refused(_refused("write memory", said or answer.out or answer.err))
+                raise Refused(_refused(what, said or answer.out or answer.err))
 
-    def planned(self, switches: Iterable[Switch], *, drain: bool) -> tuple[str, ...]:
+    def planned(self, stages: Iterable[tuple[Stage, tuple[Switch, ...]]]) -> tuple[str, ...]:
         """The commands as the approver sees them."""
-        lines = drain_lines(switches) if drain else undrain_lines(switches)
-        return (shown(vtysh_configure(lines)), shown(WRITE_MEMORY))
+        lines = (frr_lines(stage, switches) for stage, switches in stages)
+        return (*(shown(vtysh_configure(some)) for some in lines if some), shown(WRITE_MEMORY))
 
     def switches_of(self, config: str) -> tuple[Switch, ...]:
         """What a plan can say from the configuration text of the facts."""
@@ -106,6 +107,14 @@ class Frr:
 
 def _out(answers: Mapping[str, Answer], name: str) -> str:
     return answers[name].out if name in answers else ""
+
+
+def _based(switch: Switch, own: Mapping[str, int]) -> Switch:
+    """An interface without a cost of its own has the one that the router announces for it."""
+    if switch.protocol not in {"ospf-cost", "ospf6"} or switch.was or switch.drained:
+        return switch
+    name = switch.where.split()[1]
+    return replace(switch, base=own[name]) if own.get(name, MAX_COST) < MAX_COST else switch
 
 
 def _no_startup() -> Reason:

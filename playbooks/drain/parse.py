@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fleet.core.model import Json, Reason
+from playbooks import frr_tree
 from playbooks.drain.state import Group, Switch
 from playbooks.vtysh import blocks, json_object, statements
 
@@ -12,6 +13,8 @@ MAX_COST = 65535  # RFC 6987: MaxLinkMetric of OSPF; an OSPFv3 interface cost ha
 # From this metric on, on all of its links, a router counts as drained in the network: FRR announces 65535, a drained
 # BIRD 60000 and its usual cost. No network gives that to every link of a router that shall carry traffic.
 LEAST_DRAINED = 60_000
+USUAL_COST = 10  # of an interface without a cost whose announcement cannot be seen: FRR's for an unknown bandwidth
+OWN_EXIT_WEIGHT = 60_000  # above every weight that FRR gives by itself (32768 to own routes)
 
 # Headings come from the device and go back to it as arguments of vtysh: only what looks like FRR's own.
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,62}"
@@ -19,7 +22,8 @@ _BGP = re.compile(rf"router bgp \d{{1,10}}(?:\.\d{{1,5}})?(?: (?:vrf|view) {_NAM
 _OSPF = re.compile(rf"router ospf(?: \d{{1,5}})?(?: vrf {_NAME})?")
 _ISIS = re.compile(rf"router isis {_NAME}(?: vrf {_NAME})?")
 _INTERFACE = re.compile(rf"interface ({_NAME})(?: vrf {_NAME})?")
-_COST6 = re.compile(r"ipv6 ospf6 cost (\d{1,5})")
+_PEER = re.compile(r"[0-9a-fA-F.:]{2,45}|[A-Za-z][A-Za-z0-9_.-]{0,40}")
+_FAMILY = re.compile(r"address-family ipv[46] unicast")
 _AREA6 = re.compile(rf"interface ({_NAME}) area \S+")  # FRR before 8: in the block `router ospf6`
 
 
@@ -30,41 +34,78 @@ def frr_switches(config: str) -> tuple[Switch, ...]:
     around it with stale paths for seconds (lab: 345 to 1,165 packets lost). The loopback carries no transit and keeps
     its cost, so that the router stays as reachable as it was.
     """
-    all_blocks = blocks(config)
-    # Since FRR 8.0 the switch may also stand outside of `router bgp`, and then counts for every instance.
-    everywhere = any(block.heading == "bgp graceful-shutdown" for block in all_blocks)
+    nodes = frr_tree.parse(config)
+    lines = {node.line for node in nodes}
     old_style = {
         match.group(1)
-        for block in all_blocks
-        if block.heading.startswith("router ospf6")
-        for line in block.lines
-        if (match := _AREA6.fullmatch(line))
+        for node in nodes
+        if node.line.startswith("router ospf6")
+        for inner in node.children
+        if (match := _AREA6.fullmatch(inner.line))
     }
     found: list[Switch] = []
-    for block in all_blocks:
-        if _BGP.fullmatch(block.heading):
-            drained = everywhere or "bgp graceful-shutdown" in block.lines
-            found.append(Switch(Group.BGP, "bgp", block.heading, drained))
-        elif _OSPF.fullmatch(block.heading):
-            found.append(
-                Switch(Group.IGP, "ospf", block.heading, "max-metric router-lsa administrative" in block.lines)
-            )
-        elif _ISIS.fullmatch(block.heading):
-            found.append(Switch(Group.IGP, "isis", block.heading, "set-overload-bit" in block.lines))
-        elif (match := _INTERFACE.fullmatch(block.heading)) and match.group(1) != "lo":
-            in_area = any(line.startswith("ipv6 ospf6 area ") for line in block.lines)
-            if in_area or match.group(1) in old_style:
-                found.append(_ospf6(block.heading, block.lines))
+    for node in nodes:
+        own = {child.line for child in node.children}
+        if _BGP.fullmatch(node.line):
+            # Since FRR 8.0 the switch may also stand outside of `router bgp`, and then counts for every instance.
+            drained = "bgp graceful-shutdown" in own | lines
+            found += [*_weights(node), Switch(Group.BGP, "bgp", node.line, drained)]
+        elif _OSPF.fullmatch(node.line):
+            found.append(Switch(Group.IGP, "ospf", node.line, "max-metric router-lsa administrative" in own))
+        elif _ISIS.fullmatch(node.line):
+            found.append(Switch(Group.IGP, "isis", node.line, "set-overload-bit" in own))
+        elif (match := _INTERFACE.fullmatch(node.line)) and match.group(1) != "lo":
+            if any(line.startswith("ip ospf area ") for line in own):
+                found.append(_cost("ospf-cost", node.line, own))
+            if any(line.startswith("ipv6 ospf6 area ") for line in own) or match.group(1) in old_style:
+                found.append(_cost("ospf6", node.line, own))
     listed = {switch.where for switch in found}
     extra = (f"interface {name}" for name in sorted(old_style - {"lo"}))
-    return (*found, *(_ospf6(heading, ()) for heading in extra if heading not in listed))
+    return (*found, *(_cost("ospf6", heading, set()) for heading in extra if heading not in listed))
 
 
-def _ospf6(heading: str, lines: Iterable[str]) -> Switch:
-    costs = [int(match.group(1)) for line in lines if (match := _COST6.fullmatch(line))]
-    drained = bool(costs) and costs[-1] >= MAX_COST
-    was = f"ipv6 ospf6 cost {costs[-1]}" if costs and not drained else ""
-    return Switch(Group.IGP, "ospf6", heading, drained, was)
+def _cost(protocol: str, heading: str, lines: set[str]) -> Switch:
+    word = "ipv6 ospf6 cost" if protocol == "ospf6" else "ip ospf cost"
+    costs = [int(match.group(1)) for line in lines if (match := re.fullmatch(rf"{word} (\d{{1,5}})", line))]
+    drained = protocol == "ospf6" and bool(costs) and costs[-1] >= MAX_COST
+    was = f"{word} {costs[-1]}" if costs and not drained else ""
+    return Switch(Group.IGP, protocol, heading, drained, was, base=costs[-1] if costs and not drained else USUAL_COST)
+
+
+def _weights(bgp: frr_tree.Node) -> list[Switch]:
+    """The external neighbours of an instance, by address family: where their routes keep their weight.
+
+    Graceful shutdown makes FRR lower the preference of its own external routes too; it would send back to its
+    neighbours what they still send to it. A weight keeps its exits until all have moved away.
+    """
+    own = {child.line for child in bgp.children}
+    # FRR prints no block for a family of which nothing but its neighbours' default activation is to be said.
+    families = {"address-family ipv4 unicast": frozenset[str]()}
+    for child in bgp.children:
+        if _FAMILY.fullmatch(child.line):
+            families[child.line] = frozenset(inner.line for inner in child.children)
+    found = []
+    for name in _external(bgp):
+        for family, said in families.items():
+            by_default = family == "address-family ipv4 unicast" and "no bgp default ipv4-unicast" not in own
+            off = f"no neighbor {name} activate" in said or ":" in name
+            if f"neighbor {name} activate" in said or (by_default and not off):
+                weights = [line for line in said if line.startswith(f"neighbor {name} weight ")]
+                drained = f"neighbor {name} weight {OWN_EXIT_WEIGHT}" in weights
+                was = weights[0] if weights and not drained else ""
+                found.append(Switch(Group.BGP, "weight", f"{bgp.line} / {family}", drained, was, subject=name))
+    return found
+
+
+def _external(bgp: frr_tree.Node) -> list[str]:
+    """Neighbours of an instance in another AS, in their order; those of a peer group by the group's AS."""
+    mine = bgp.line.split()[2]
+    said = [words for child in bgp.children if len(words := child.line.split()) > 3 and words[0] == "neighbor"]
+    remote = {words[1]: words[3] for words in said if words[2] == "remote-as"}
+    groups = {words[1]: words[3] for words in said if words[2] == "peer-group"}
+    remote |= {name: remote[group] for name, group in groups.items() if group in remote}
+    inside = {mine, "internal"}
+    return [n for n, asn in remote.items() if asn not in inside and n not in groups.values() and _PEER.fullmatch(n)]
 
 
 def is_frr_config(text: str) -> bool:
@@ -105,12 +146,14 @@ def unsaved(running: str, saved: str) -> Reason | None:
 # -- the live network
 
 
-def frr_stub_routers(text: str) -> frozenset[str] | None:
-    """Routers whose router-LSA has (nearly) maximum metric on every link to another router, from
-    `show ip ospf database router json`; None where the text is no such database.
+Graph = Mapping[str, Mapping[str, int]]
 
-    Takes FRR 8.4 ("Router Link States", by area and router) and later (routerLinkStates.areas, lists). Stub networks
-    keep their metric (RFC 6987) and do not count; a router without any link to another is no transit anyway.
+
+def frr_graph(text: str) -> Graph | None:
+    """Routers and the metrics of their links, from `show ip ospf database router json`; None for other text.
+
+    Takes FRR 8.4 ("Router Link States", by area and router) and later (routerLinkStates.areas, lists). Several routers
+    on one network are joined by a node of its own, named after its designated router. Stub networks are left out.
     """
     found = json_object(text)
     if found is None:
@@ -120,49 +163,107 @@ def frr_stub_routers(text: str) -> frozenset[str] | None:
         states = states["areas"]
     if not isinstance(states, Mapping):
         return None
-    metrics: dict[str, list[Json]] = {}
+    graph: dict[str, dict[str, int]] = {}
     for area in states.values():
         lsas = area.values() if isinstance(area, Mapping) else area if isinstance(area, list) else ()
         for lsa in lsas:
-            if isinstance(lsa, Mapping) and isinstance(lsa.get("advertisingRouter"), str):
-                metrics.setdefault(lsa["advertisingRouter"], []).extend(_transit_metrics(lsa.get("routerLinks")))
-    return frozenset(router for router, costs in metrics.items() if costs and all(_is_max(cost) for cost in costs))
+            router = lsa.get("advertisingRouter") if isinstance(lsa, Mapping) else None
+            if isinstance(router, str):
+                for link in _transit(lsa.get("routerLinks")):
+                    _join(graph, router, link)
+    return graph
 
 
-def _transit_metrics(links: Json) -> list[Json]:
+def _transit(links: Json) -> list[Mapping[str, Json]]:
     if not isinstance(links, Mapping):
         return []
-    return [
-        link.get("tos0Metric")
-        for link in links.values()
-        if isinstance(link, Mapping) and link.get("linkType") != "Stub Network"
-    ]
+    return [one for one in links.values() if isinstance(one, Mapping) and one.get("linkType") != "Stub Network"]
 
 
-def _is_max(metric: Json) -> bool:
-    return isinstance(metric, int) and metric >= LEAST_DRAINED
+def _join(graph: dict[str, dict[str, int]], router: str, link: Mapping[str, Json]) -> None:
+    metric, far = link.get("tos0Metric"), link.get("neighborRouterId")
+    network = link.get("designatedRouterAddress")
+    if not isinstance(metric, int):
+        metric = 0  # cannot be read: counts as not drained
+    if isinstance(far, str):
+        name = far
+    elif isinstance(network, str):
+        name = f"network {network}"
+        graph.setdefault(name, {})[router] = 0
+    else:
+        name = f"link of {router}"
+    # Parallel links: the cheapest is the one that is used.
+    graph.setdefault(router, {})[name] = min(metric, graph.get(router, {}).get(name, metric))
 
 
 _BIRD_ROUTER = re.compile(r"\trouter (\d+\.\d+\.\d+\.\d+)")
-_BIRD_LINK = re.compile(r"\t\t(?:router|network) \S+ metric (\d{1,9})")
+_BIRD_LINK = re.compile(r"\t\t(router|network) (\S+) metric (\d{1,9})")
 
 
-def bird_stub_routers(text: str) -> frozenset[str] | None:
-    """The same from `birdc show ospf state` (indented by tabs, area > router > its links); None for other text."""
-    metrics: dict[str, list[int]] = {}
+def bird_graph(text: str) -> Graph | None:
+    """The same from `birdc show ospf state NAME` (indented by tabs, area > router > its links); None for other text."""
+    graph: dict[str, dict[str, int]] = {}
     router = ""
     seen = False
     for line in text.splitlines():
         if line.startswith("area "):
             router, seen = "", True
         elif match := _BIRD_ROUTER.fullmatch(line.rstrip()):
-            router = match.group(1)
-            metrics.setdefault(router, [])
+            router = match[1]
+            graph.setdefault(router, {})
         elif router and (match := _BIRD_LINK.match(line)):
-            metrics[router].append(int(match.group(1)))
-    if not seen:
-        return None
-    return frozenset(router for router, costs in metrics.items() if costs and min(costs) >= LEAST_DRAINED)
+            name = match[2] if match[1] == "router" else f"network {match[2]}"
+            graph[router][name] = min(int(match[3]), graph[router].get(name, 1 << 24))
+            if match[1] == "network":
+                graph.setdefault(name, {})[router] = 0
+    return graph if seen else None
+
+
+def stub_routers(graph: Graph) -> frozenset[str]:
+    """Routers with (nearly) maximum metric on every link to another router (RFC 6987: stub networks keep theirs).
+
+    A router without any link to another is no transit anyway.
+    """
+    return frozenset(
+        name
+        for name, far in graph.items()
+        if far and not name.startswith("network ") and min(far.values()) >= LEAST_DRAINED
+    )
+
+
+def frr_own_costs(lsdb: str, neighbours: str, router_id: str) -> Mapping[str, int]:
+    """Interface -> the metric that this router announces for it, joined by the addresses of its own end.
+
+    `show ip ospf neighbor json` has them as ifaceName "eth1:10.77.12.1".
+    """
+    by_address = {
+        str(link.get("routerInterfaceAddress")): link["tos0Metric"]
+        for link in _own_links(lsdb, router_id)
+        if isinstance(link.get("tos0Metric"), int)
+    }
+    found = json_object(neighbours)
+    listed = found.get("neighbors") if found is not None else None
+    rows = (
+        [row for rows in listed.values() if isinstance(rows, list) for row in rows]
+        if isinstance(listed, Mapping)
+        else []
+    )
+    names = (str(row.get("ifaceName")).rpartition(":") for row in rows if isinstance(row, Mapping))
+    return {name: by_address[address] for name, _, address in names if address in by_address}
+
+
+def _own_links(lsdb: str, router_id: str) -> list[Mapping[str, Json]]:
+    found = json_object(lsdb) or {}
+    states = found.get("Router Link States", found.get("routerLinkStates"))
+    if isinstance(states, Mapping) and isinstance(states.get("areas"), Mapping):
+        states = states["areas"]
+    links: list[Mapping[str, Json]] = []
+    for area in states.values() if isinstance(states, Mapping) else ():
+        lsas = area.values() if isinstance(area, Mapping) else area if isinstance(area, list) else ()
+        for lsa in lsas:
+            if isinstance(lsa, Mapping) and lsa.get("advertisingRouter") == router_id:
+                links += _transit(lsa.get("routerLinks"))
+    return links
 
 
 def frr_neighbours(ospf: str, ospf6: str) -> Mapping[str, frozenset[str]]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from playbooks.drain.parse import MAX_COST
-from playbooks.drain.state import Switch
+from playbooks.drain.parse import MAX_COST, OWN_EXIT_WEIGHT
+from playbooks.drain.state import Stage, Switch
 from playbooks.vtysh import argv
 
 BIRD_FILE = "/etc/bird/slipway-drain.conf"
@@ -16,23 +16,41 @@ BIRD_EXTRA_COST = 60_000
 _ON = {
     "bgp": "bgp graceful-shutdown",
     "ospf": "max-metric router-lsa administrative",
-    "ospf6": f"ipv6 ospf6 cost {MAX_COST}",
     "isis": "set-overload-bit",
 }
+_COST = {"ospf-cost": "ip ospf cost", "ospf6": "ipv6 ospf6 cost"}
 
 
-def drain_lines(switches: Iterable[Switch]) -> tuple[str, ...]:
-    """Configuration lines that drain these switches, each in its block."""
-    return _in_blocks((switch, _ON[switch.protocol]) for switch in switches)
+def frr_lines(stage: Stage, switches: Iterable[Switch]) -> tuple[str, ...]:
+    """Configuration lines that bring FRR to a stage, each in its block. Those of a stage back also leave the drain."""
+    made: list[str] = []
+    for switch in switches:
+        line = _frr_line(stage, switch)
+        if line:
+            blocks = switch.where.split(" / ")
+            inner = ["exit-address-family"] if len(blocks) > 1 else []
+            made += [*blocks, line, *inner, "exit"]
+    return tuple(made)
 
 
-def undrain_lines(switches: Iterable[Switch]) -> tuple[str, ...]:
-    """Configuration lines that put back what stood in place of the drain: the earlier cost, or nothing."""
-    return _in_blocks((switch, switch.was or f"no {_ON[switch.protocol]}") for switch in switches)
-
-
-def _in_blocks(pairs: Iterable[tuple[Switch, str]]) -> tuple[str, ...]:
-    return tuple(line for switch, setting in pairs for line in (switch.where, setting, "exit"))
+def _frr_line(stage: Stage, switch: Switch) -> str:
+    at_the_end = stage.on and not stage.extra
+    match switch.protocol:
+        case "weight":
+            weight = f"neighbor {switch.subject} weight {OWN_EXIT_WEIGHT}"
+            return weight if stage.on else switch.was or f"no {weight}"
+        case "ospf-cost" | "ospf6" as protocol:
+            word = _COST[protocol]
+            if stage.extra:
+                return f"{word} {min(switch.base + stage.extra, MAX_COST - 1)}"
+            if stage.on:
+                # At the end maximum metric says it for OSPF; the interface keeps the cost of the step before.
+                return f"{word} {MAX_COST}" if protocol == "ospf6" else ""
+            return switch.was or f"no {word}"
+        case _:
+            if stage.on and not at_the_end:
+                return ""
+            return f"{'' if stage.on else 'no '}{_ON[switch.protocol]}"
 
 
 def vtysh_configure(lines: Iterable[str]) -> list[str]:
@@ -60,7 +78,14 @@ def bird_file(text: str, wanted: Mapping[str, str]) -> str:
     return written + "".join(f"define {name} = {wanted[name]};\n" for name in missing)
 
 
-def bird_values(switches: Iterable[Switch], *, drain: bool) -> Mapping[str, str]:
-    """Constant -> literal that drains these switches, or puts back what was there."""
-    drained = {"bgp": "true", "igp": str(BIRD_EXTRA_COST)}
-    return {s.where: drained[s.group.value] if drain else s.was for s in switches}
+def bird_values(stage: Stage, switches: Iterable[Switch]) -> Mapping[str, str]:
+    """Constant -> literal that brings BIRD to a stage."""
+    made: dict[str, str] = {}
+    for switch in switches:
+        if switch.group.value == "bgp":
+            made[switch.where] = "true" if stage.on else switch.was
+        elif stage.extra:
+            made[switch.where] = str(switch.base + stage.extra)
+        else:
+            made[switch.where] = str(BIRD_EXTRA_COST) if stage.on else switch.was
+    return made

@@ -1,8 +1,8 @@
 """Read, apply and confirm a section on FRR: frr-reload.py, and a timer of systemd that puts it back."""
 
 from fleet.core.model import Reason
+from playbooks import frr_tree
 from playbooks.base import Answer, Impossible, Look, Refused, Seen, Session, Step
-from playbooks.routing import frr_tree
 from playbooks.routing.render import (
     RELOAD,
     RELOAD_OPTIONS,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from difflib import unified_diff
 
 from fleet.core.model import Json, Reason
-from playbooks import device_templates
+from playbooks import device_templates, frr_tree
 from playbooks.base import Impossible
-from playbooks.routing import frr_tree
 
 STATE = "/var/lib/slipway"
 FRR_CONF = "/etc/frr/frr.conf"
@@ -26,7 +25,8 @@ _VALUE = re.compile(
 )
 # What a drain changes in between: the approved configuration is the same with and without it.
 _DRAIN = re.compile(
-    r"(no )?(bgp graceful-shutdown|max-metric router-lsa administrative|set-overload-bit|ipv6 ospf6 cost \d+)"
+    r"bgp graceful-shutdown|max-metric router-lsa administrative|set-overload-bit|(ipv6 ospf6|ip ospf) cost \d+|"
+    r"neighbor \S+ weight \d+"
 )
 _HEADER = re.compile(r"frr version .*|frr defaults .*|end")
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fleet.core.model import PlannedStep, Reversibility
+from playbooks import engine
 from playbooks.base import Answer, Device, Session, Step
+from playbooks.engine import Outcome, OutcomeKind
 
 Script = Callable[[tuple[str, ...]], Answer | str | None]
 
@@ -74,3 +76,25 @@ class Scripted(Session):
 def step(verb: str, params: Mapping[str, Any], *, device: Device = FRR, **more: Any) -> Step:
     planned = PlannedStep(verb, params, Reversibility.IN_PLACE, disruptive=False, within_s=300.0)
     return Step(verb=verb, params=params, planned=planned, device=device, **more)
+
+
+def visits(
+    driver: Any, session: Scripted, held: Step, *, rollback: bool = False, limit: int = 300
+) -> tuple[Outcome, Step]:
+    """Visit a step through the engine until it has ended; waiting moves its clock and the device's."""
+    sent = False
+
+    def ahead(artifact: Mapping[str, Any] | None) -> bool:
+        nonlocal sent, held
+        sent = True
+        held = replace(held, artifact=artifact) if artifact is not None else held
+        return True
+
+    act = engine.perform_rollback if rollback else engine.perform
+    for _ in range(limit):
+        outcome = act(driver, session, held, sent=sent, deadline_s=60.0, write_ahead=ahead)
+        held = replace(held, progress=outcome.data)
+        if outcome.kind not in (OutcomeKind.WAIT, OutcomeKind.RETRY):
+            return outcome, held
+        held = replace(held, waited_s=held.waited_s + max(0.1, outcome.after_s))
+    raise AssertionError(f"no end after {limit} visits: {outcome}")

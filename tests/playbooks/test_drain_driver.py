@@ -1,5 +1,6 @@
 """Drain and undrain against a router that exists as text: what is looked at, sent, and said."""
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 
 from fleet.core.model import StepSpec
+from playbooks import frr_tree
 from playbooks.base import Answer, Impossible, Refused, Seen, Step
-from playbooks.drain.driver import Drain, Undrain
+from playbooks.drain.driver import Drain
 from playbooks.drain.render import BIRD_FILE
-from tests.playbooks.scripted import BIRD, FRR, Scripted, step
+from playbooks.drain.undrain import Undrain
+from playbooks.engine import OutcomeKind
+from tests.playbooks.scripted import BIRD, FRR, Scripted, step, visits
 
 RECORDINGS = Path(__file__).parent / "recordings"
 BASELINE = RECORDINGS / "drain-frr-01-baseline"
@@ -22,25 +26,24 @@ CONFIG = "show running-config"
 
 
 def edit(config: str, lines: list[str]) -> str:
-    """What FRR does with configuration lines: set or unset one line under its heading."""
-    heading = ""
+    """What FRR does with configuration lines: statements set or unset in their blocks."""
+    nodes, path = frr_tree.parse(config), list[str]()
     for line in lines:
-        if line in {"configure terminal", "end", "exit"}:
-            continue
-        if line.startswith(("router ", "interface ")):
-            heading = line
-            continue
-        wanted = line.removeprefix("no ")
-        stem = "ipv6 ospf6 cost" if "ospf6 cost" in wanted else wanted
-        blocks = re.split(r"(?m)^(?=\S)", config)
-        for index, block in enumerate(blocks):
-            if block.splitlines()[:1] == [heading]:
-                block = re.sub(rf"(?m)^ {re.escape(stem)}( .*)?\n", "", block)
-                if not line.startswith("no "):
-                    block = block.replace(heading + "\n", f"{heading}\n {line}\n", 1)
-                blocks[index] = block
-        config = "".join(blocks)
-    return config
+        if line in {"configure terminal", "end"}:
+            path = []
+        elif line.startswith("exit"):
+            path = path[:-1]
+        elif line.startswith(("router ", "interface ", "address-family ")):
+            path.append(line)
+        else:
+            leaf = frr_tree.Node(line.removeprefix("no "))
+            if line.startswith("no ") and leaf.line.endswith(" cost"):
+                kinds = {p[-1] for p in frr_tree.paths(nodes) if p[:-1] == tuple(path) and p[-1].startswith(leaf.line)}
+                leaf = frr_tree.Node(next(iter(kinds), leaf.line))
+            for heading in reversed(path):
+                leaf = frr_tree.Node(heading, (leaf,))
+            nodes = frr_tree.removed(nodes, (leaf,)) if line.startswith("no ") else frr_tree.added(nodes, (leaf,))
+    return frr_tree.text(nodes)
 
 
 @dataclass
@@ -116,27 +119,71 @@ def drain_step(**more: Any) -> Step:
 def drained(router: Router, **more: Any) -> tuple[Scripted, Step]:
     """A router that our drain has drained, and the step with its artifact."""
     session = Scripted(script=router)
-    look = Drain().precheck(session, drain_step(**more))
-    assert look.seen is Seen.READY, look.reasons
-    held = drain_step(artifact=look.artifact, **more)
-    Drain().apply(session, held, deadline_s=30)
-    return session, held
+    outcome, held = visits(Drain(), session, drain_step(**more))
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    return session, replace(held, waited_s=0.0, progress={"stage": held.progress["stage"]})
 
 
-def test_a_drain_sets_every_switch_in_one_command_and_saves() -> None:
+def sent(session: Scripted) -> list[list[str]]:
+    """The configuration lines of every vtysh invocation that configured something."""
+    return [[line for line in argv[2:] if line != "-c"] for argv in session.said("configure terminal")]
+
+
+def test_a_drain_goes_through_its_stages_and_saves() -> None:
     router = Router()
     session, _ = drained(router)
-    (configured,) = session.said("configure terminal")
-    assert [line for line in configured[1:] if line != "-c"] == [
-        "configure terminal",
-        "interface eth-b1", "ipv6 ospf6 cost 65535", "exit",
-        "interface eth-p1", "ipv6 ospf6 cost 65535", "exit",
-        "router bgp 65000", "bgp graceful-shutdown", "exit",
-        "router ospf", "max-metric router-lsa administrative", "exit",
-        "router isis CORE", "set-overload-bit", "exit",
-        "end",
+    four, six = ("router bgp 65000", "address-family ipv4 unicast"), ("router bgp 65000", "address-family ipv6 unicast")
+    end = ("exit-address-family", "exit")
+    assert sent(session) == [
+        ["configure terminal",
+         *four, "neighbor 10.0.13.2 weight 60000", *end, *four, "neighbor 192.0.2.2 weight 60000", *end,
+         *four, "neighbor 192.0.2.130 weight 60000", *end, *six, "neighbor 2001:db8:1::2 weight 60000", *end, "end"],
+        ["configure terminal", "router bgp 65000", "bgp graceful-shutdown", "exit", "end"],
+        ["configure terminal",
+         "interface eth-b1", "ipv6 ospf6 cost 65535", "exit", "interface eth-p1", "ipv6 ospf6 cost 65535", "exit",
+         "router ospf", "max-metric router-lsa administrative", "exit",
+         "router isis CORE", "set-overload-bit", "exit", "end"],
     ]  # fmt: skip
     assert "bgp graceful-shutdown" in router.saved and router.saved == router.running
+    assert len(session.said("write memory")) == 1
+
+
+def test_stages_wait_for_the_gate_and_can_be_left_out() -> None:
+    session = Scripted(script=Router())
+    plain = {"settle": "0s", "gate": "10s", "order": ["igp", "bgp"], "steps": "one"}
+    outcome, held = visits(Drain(), session, step("drain", plain))
+    assert outcome.kind is OutcomeKind.DONE
+    assert [lines[1].split()[0] for lines in sent(session)] == ["interface", "router"]
+    assert 10.0 <= held.waited_s < 30.0
+
+
+def test_the_costs_rise_by_the_steps_of_the_live_database() -> None:
+    """The router of the recordings in a ring of six: its neighbours would send in a circle if it went in one step."""
+    names = ["10.255.0.1", "10.255.0.2", "10.255.0.3", "10.255.0.6", "10.255.0.5", "10.255.0.4"]
+    links = {
+        name: [
+            {"linkType": "another Router (point-to-point)", "neighborRouterId": far, "tos0Metric": 10}
+            for far in (names[n - 1], names[(n + 1) % 6])
+        ]
+        for n, name in enumerate(names)
+    }
+    lsas = {
+        name: {"advertisingRouter": name, "routerLinks": {f"link{k}": link for k, link in enumerate(some)}}
+        for name, some in links.items()
+    }
+    router = Router(lsdb=json.dumps({"Router Link States": {"0.0.0.0": lsas}}))
+    look = Drain().precheck(Scripted(script=router), drain_step())
+    assert look.artifact is not None
+    (extra,) = look.artifact["extras"]
+    session, held = drained(router)
+    raised, ended = [sorted(line for line in lines if " cost " in line) for lines in sent(session)[-2:]]
+    assert raised == [f"ip ospf cost {10 + extra}"] * 2 + [f"ipv6 ospf6 cost {10 + extra}"] * 2
+    assert ended == ["ipv6 ospf6 cost 65535"] * 2
+    undrain = step("undrain", {"group": "igp", "gate": "1s"}, drain_artifact=held.artifact)
+    outcome, _ = visits(Undrain(), session, undrain)
+    assert outcome.kind is OutcomeKind.DONE
+    lowered, restored = [sorted(line for line in lines if " cost" in line) for lines in sent(session)[-2:]]
+    assert lowered == raised and restored == ["no ip ospf cost"] * 2 + ["no ipv6 ospf6 cost"] * 2
 
 
 def test_it_is_done_only_when_forwarding_was_quiet_for_the_settle_time() -> None:
@@ -184,6 +231,10 @@ def test_a_drain_that_was_not_saved_is_not_done() -> None:
     assert {reason.found for reason in look.reasons} == {"not saved as drained"}
 
 
+def statements(text: str) -> set[frr_tree.Path]:
+    return set(frr_tree.paths(frr_tree.parse(text)))
+
+
 def test_what_was_there_before_is_left_drained_and_costs_come_back() -> None:
     router = Router()
     router.running = edit(router.running, ["router bgp 65000", "bgp graceful-shutdown", "exit",
@@ -195,22 +246,20 @@ def test_what_was_there_before_is_left_drained_and_costs_come_back() -> None:
     undrain = step("undrain", {"group": "all", "gate": "0s"}, drain_artifact=held.artifact, baseline=MEASURED)
     look = Undrain().precheck(session, undrain)
     assert (look.seen, look.data["left_drained"]) == (Seen.READY, ["bgp (router bgp 65000)"])
-    Undrain().apply(session, undrain, deadline_s=30)
-    assert sorted(router.running.splitlines()) == sorted(before.splitlines())
+    outcome, _ = visits(Undrain(), session, undrain)
+    assert outcome.kind is OutcomeKind.DONE
+    assert statements(router.running) == statements(before)
     assert router.saved == router.running
-    assert Undrain().observe(session, undrain).seen is Seen.DONE
 
 
-def test_a_refused_line_puts_back_what_came_before_it() -> None:
+def test_a_refused_line_is_said_and_nothing_is_saved() -> None:
     router = Router(refuses="set-overload-bit")
-    before = router.running
+    saved = router.saved
     session = Scripted(script=router)
-    held = drain_step(artifact=Drain().precheck(session, drain_step()).artifact)
-    with pytest.raises(Refused, match="Unknown command: set-overload-bit"):
-        Drain().apply(session, held, deadline_s=30)
-    assert router.saved == before
-    # The way back was sent in one piece; its own `no set-overload-bit` was refused too, what came before it is undone.
-    assert "max-metric" not in router.running and "graceful-shutdown" not in router.running
+    outcome, _ = visits(Drain(), session, drain_step())
+    assert outcome.kind is OutcomeKind.ERROR
+    assert "Unknown command: set-overload-bit" in outcome.reasons[0].found
+    assert router.saved == saved
 
 
 def test_the_budget_counts_what_others_drained() -> None:
@@ -255,13 +304,13 @@ def test_undrain_puts_groups_back_one_after_the_other() -> None:
     assert [spec.params for spec in specs] == [{"gate": "3s", "group": "igp"}, {"gate": "3s", "group": "bgp"}]
     assert Undrain().expand(specs[0]) == (specs[0],)
     igp, bgp = (step("undrain", s.params, drain_artifact=held.artifact, baseline=MEASURED) for s in specs)
-    Undrain().apply(session, igp, deadline_s=30)
+    outcome, ended = visits(Undrain(), session, igp)
+    assert outcome.kind is OutcomeKind.DONE and ended.waited_s >= 3.0
     assert "max-metric" not in router.running and "bgp graceful-shutdown" in router.running
-    first = Undrain().observe(session, replace(igp, waited_s=1.0))
-    assert first.seen is Seen.WAITING and first.after_s == 3.0
-    assert Undrain().observe(session, replace(igp, waited_s=4.0, progress=first.data)).seen is Seen.DONE
-    Undrain().apply(session, bgp, deadline_s=30)
-    assert router.running.splitlines() == (BASELINE / "running_config.txt").read_text().splitlines()
+    outcome, ended = visits(Undrain(), session, bgp)
+    assert outcome.kind is OutcomeKind.DONE and ended.waited_s >= 6.0, "BGP, then the preference of the own exits"
+    assert [lines[-3] for lines in sent(session)[-2:]] == ["no bgp graceful-shutdown", "exit-address-family"]
+    assert statements(router.running) == statements((BASELINE / "running_config.txt").read_text())
     assert Undrain().precheck(session, bgp).seen is Seen.ALREADY
 
 
@@ -278,16 +327,15 @@ def test_the_way_back_of_both() -> None:
     before = router.running
     session, held = drained(router)
     undrain = step("undrain", {"group": "all", "gate": "0s"}, drain_artifact=held.artifact)
-    artifact = Undrain().precheck(session, undrain).artifact
-    Undrain().apply(session, undrain, deadline_s=30)
-    back = replace(undrain, artifact=artifact)
-    assert Undrain().observe_rollback(session, back).seen is Seen.NOT_DONE
-    Undrain().rollback(session, back, deadline_s=30)
-    assert Undrain().observe_rollback(session, back).seen is Seen.DONE
+    outcome, undone = visits(Undrain(), session, undrain)
+    assert outcome.kind is OutcomeKind.DONE and undone.artifact is not None
+    assert Undrain().observe_rollback(session, undone).seen is Seen.NOT_DONE
+    outcome, _ = visits(Undrain(), session, replace(undone, waited_s=0.0, progress={}), rollback=True)
+    assert outcome.kind is OutcomeKind.DONE
     assert Drain().observe_rollback(session, held).seen is Seen.NOT_DONE
-    Drain().rollback(session, held, deadline_s=30)
-    assert router.running.splitlines() == before.splitlines()
-    assert Drain().observe_rollback(session, held).seen is Seen.DONE
+    outcome, _ = visits(Drain(), session, replace(held, progress={}), rollback=True)
+    assert outcome.kind is OutcomeKind.DONE
+    assert statements(router.running) == statements(before) and router.saved == router.running
 
 
 def test_no_daemon_and_another_suite_are_told() -> None:
@@ -314,6 +362,7 @@ class BirdRouter:
 
     session: Scripted
     says: str = "Reconfigured"
+    now: float = 0.0
     running: dict[str, str] = field(default_factory=lambda: {"SLIPWAY_DRAIN_BGP": "false", "SLIPWAY_EXTRA_COST": "7"})
 
     def __call__(self, argv: tuple[str, ...]) -> Answer | str | None:
@@ -329,6 +378,15 @@ class BirdRouter:
                 written = dict(re.findall(r"define (\w+) = (\w+);", self.session.files[BIRD_FILE]))
                 self.running.update(written)
                 return f"{hello}Reading configuration from x\n{self.says}\n"
+            case ("cat", "/proc/uptime"):
+                return f"{100 + self.now:.2f} 1.00\n"
+            case ("cat", "/proc/net/snmp"):
+                return "Ip: ForwDatagrams\nIp: 7\n"
+            case ("cat", "/proc/net/snmp6"):
+                return "Ip6OutForwDatagrams 7\n"
+            case ("sleep", seconds):
+                self.now += float(seconds)
+                return ""
             case ("birdc", "show", "protocols"):
                 return (recorded / "protocols.txt").read_text()
             case ("birdc", "show", "ospf", "state", "ospf4" | "ospf6"):
@@ -349,17 +407,16 @@ def bird(config: str = BIRD_CONF, constants: str | None = BIRD_DRAIN, says: str 
 
 def test_bird_is_drained_by_its_constants_and_put_back() -> None:
     session = bird()
-    look = Drain().precheck(session, drain_step(device=BIRD, baseline=BIRD_MEASURED))
-    assert look.seen is Seen.READY, look.reasons
-    held = drain_step(device=BIRD, artifact=look.artifact)
-    Drain().apply(session, held, deadline_s=30)
+    outcome, held = visits(Drain(), session, drain_step(device=BIRD, baseline=BIRD_MEASURED))
+    assert outcome.kind is OutcomeKind.DONE, outcome
     assert session.files[BIRD_FILE] == (
         "# mine\ndefine SLIPWAY_DRAIN_BGP = true;\ndefine SLIPWAY_EXTRA_COST = 60000;\n"
     )
-    undrain = step("undrain", {"group": "igp"}, device=BIRD, drain_artifact=look.artifact)
-    Undrain().apply(session, undrain, deadline_s=30)
+    undrain = step("undrain", {"group": "igp"}, device=BIRD, drain_artifact=held.artifact)
+    assert visits(Undrain(), session, undrain)[0].kind is OutcomeKind.DONE
     assert session.files[BIRD_FILE] == "# mine\ndefine SLIPWAY_DRAIN_BGP = true;\ndefine SLIPWAY_EXTRA_COST = 7;\n"
-    Undrain().apply(session, replace(undrain, params={"group": "bgp"}), deadline_s=30)
+    undrain = replace(undrain, params={"group": "bgp"})
+    assert visits(Undrain(), session, undrain)[0].kind is OutcomeKind.DONE
     assert session.files[BIRD_FILE] == BIRD_DRAIN
 
 

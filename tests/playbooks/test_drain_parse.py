@@ -1,5 +1,6 @@
 """What the drain reads, from recordings of FRR 8.4.4 and BIRD 2.0.12, and from anything at all."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,19 @@ def drained(config: str) -> set[str]:
 
 def test_it_finds_everything_that_draws_traffic() -> None:
     switches = parse.frr_switches(recorded("frr-01-baseline", "running_config.txt"))
-    assert {(s.group, s.protocol, s.where) for s in switches} == {
-        (Group.IGP, "ospf6", "interface eth-b1"),
-        (Group.IGP, "ospf6", "interface eth-p1"),
-        (Group.BGP, "bgp", "router bgp 65000"),
-        (Group.IGP, "ospf", "router ospf"),
-        (Group.IGP, "isis", "router isis CORE"),
+    four, six = ("router bgp 65000 / address-family ipv4 unicast", "router bgp 65000 / address-family ipv6 unicast")
+    assert {(s.group, s.protocol, s.where, s.subject) for s in switches} == {
+        (Group.IGP, "ospf-cost", "interface eth-b1", ""),
+        (Group.IGP, "ospf-cost", "interface eth-p1", ""),
+        (Group.IGP, "ospf6", "interface eth-b1", ""),
+        (Group.IGP, "ospf6", "interface eth-p1", ""),
+        (Group.BGP, "bgp", "router bgp 65000", ""),
+        (Group.BGP, "weight", four, "10.0.13.2"),
+        (Group.BGP, "weight", four, "192.0.2.2"),
+        (Group.BGP, "weight", four, "192.0.2.130"),
+        (Group.BGP, "weight", six, "2001:db8:1::2"),
+        (Group.IGP, "ospf", "router ospf", ""),
+        (Group.IGP, "isis", "router isis CORE", ""),
     }
     assert not any(switch.drained for switch in switches)
 
@@ -49,7 +57,7 @@ def test_it_sees_what_is_drained(state: str, wanted: set[str]) -> None:
 def test_an_interface_cost_is_kept_to_be_put_back() -> None:
     config = "frr version 8.4.4\ninterface eth1\n ipv6 ospf6 area 0\n ipv6 ospf6 cost 100\nexit\n"
     (switch,) = parse.frr_switches(config)
-    assert (switch.drained, switch.was) == (False, "ipv6 ospf6 cost 100")
+    assert (switch.drained, switch.was, switch.base) == (False, "ipv6 ospf6 cost 100", 100)
     (switch,) = parse.frr_switches(config.replace("cost 100", "cost 65535"))
     assert (switch.drained, switch.was) == (True, "")
 
@@ -68,23 +76,64 @@ def test_a_heading_that_is_not_frrs_own_is_not_sent_back() -> None:
     assert parse.frr_switches(config) == ()
 
 
+def test_external_neighbours_are_those_that_a_family_has_and_another_as() -> None:
+    config = (
+        "router bgp 65000\n no bgp default ipv4-unicast\n neighbor UP peer-group\n neighbor UP remote-as 65010\n"
+        " neighbor 192.0.2.1 peer-group UP\n neighbor 192.0.2.2 remote-as 65000\n"
+        " neighbor 192.0.2.3 remote-as external\n"
+        " neighbor 2001:db8::9 remote-as 65011\n address-family ipv4 unicast\n  neighbor 192.0.2.1 activate\n"
+        "  neighbor 192.0.2.2 activate\n  neighbor 192.0.2.3 activate\n  neighbor 192.0.2.3 weight 7\n"
+        " exit-address-family\n address-family ipv6 unicast\n  neighbor 2001:db8::9 activate\n"
+        " exit-address-family\nexit\n"
+    )
+    weights = {(s.subject, s.was) for s in parse.frr_switches(config) if s.protocol == "weight"}
+    assert weights == {("192.0.2.1", ""), ("192.0.2.3", "neighbor 192.0.2.3 weight 7"), ("2001:db8::9", "")}
+
+
+def test_a_family_that_is_not_printed_has_its_neighbours_by_default() -> None:
+    config = "router bgp 65000\n neighbor 192.0.2.1 remote-as 65010\n neighbor 192.0.2.7 remote-as\nexit\n"
+    (weight,) = [s for s in parse.frr_switches(config) if s.protocol == "weight"]
+    assert (weight.where, weight.subject) == ("router bgp 65000 / address-family ipv4 unicast", "192.0.2.1")
+
+
+def stubs(graph: parse.Graph | None) -> frozenset[str]:
+    assert graph is not None
+    return parse.stub_routers(graph)
+
+
 def test_routers_around_that_announce_maximum_metric() -> None:
-    assert parse.frr_stub_routers(recorded("frr-01-baseline", "ospf_db_router_self.json")) == frozenset()
-    drained_router = frozenset({"10.255.0.1"})
-    assert parse.frr_stub_routers(recorded("frr-03-igp-drained", "on_neighbour_database.json")) == drained_router
-    assert parse.frr_stub_routers(recorded("bird-03-igp-drained", "on_frr_neighbour_database.json")) == {"10.255.0.4"}
-    assert parse.bird_stub_routers(recorded("bird-01-baseline", "ospf_state.txt")) == frozenset()
-    assert parse.bird_stub_routers(recorded("bird-03-igp-drained", "ospf_state.txt")) == drained_router
-    assert parse.bird_stub_routers(recorded("bird-03-igp-drained", "own_ospf_state.txt")) == {"10.255.0.4"}
+    drained_router = {"10.255.0.1"}
+    assert stubs(parse.frr_graph(recorded("frr-01-baseline", "ospf_db_router_self.json"))) == set()
+    assert stubs(parse.frr_graph(recorded("frr-03-igp-drained", "on_neighbour_database.json"))) == drained_router
+    assert stubs(parse.frr_graph(recorded("bird-03-igp-drained", "on_frr_neighbour_database.json"))) == {"10.255.0.4"}
+    assert stubs(parse.bird_graph(recorded("bird-01-baseline", "ospf_state.txt"))) == set()
+    assert stubs(parse.bird_graph(recorded("bird-03-igp-drained", "ospf_state.txt"))) == drained_router
+    assert stubs(parse.bird_graph(recorded("bird-03-igp-drained", "own_ospf_state.txt"))) == {"10.255.0.4"}
+
+
+def test_routers_on_one_network_are_joined() -> None:
+    link = {"linkType": "a Transit Network", "designatedRouterAddress": "10.0.0.1", "tos0Metric": 10}
+    lsas = {name: {"advertisingRouter": name, "routerLinks": {"link0": link}} for name in ("1.1.1.1", "2.2.2.2")}
+    graph = parse.frr_graph(json.dumps({"Router Link States": {"0.0.0.0": lsas}}))
+    assert graph == {
+        "1.1.1.1": {"network 10.0.0.1": 10}, "2.2.2.2": {"network 10.0.0.1": 10},
+        "network 10.0.0.1": {"1.1.1.1": 0, "2.2.2.2": 0},
+    }  # fmt: skip
+
+
+def test_the_costs_that_a_router_announces_for_its_interfaces() -> None:
+    lsdb, neighbours = (recorded("frr-01-baseline", n) for n in ("ospf_db_router_self.json", "ospf_neighbor.json"))
+    assert parse.frr_own_costs(lsdb, neighbours, "10.255.0.1") == {"eth-b1": 10, "eth-p1": 10}
+    assert parse.frr_own_costs("", "{}", "10.255.0.1") == {}
 
 
 @pytest.mark.parametrize("text", ["", "ospfd is not running\n", "{}", "[]", '{"Router Link States": 7}'])
 def test_what_is_no_database_is_unknown_and_not_empty(text: str) -> None:
-    assert parse.frr_stub_routers(text) is None
+    assert parse.frr_graph(text) is None
 
 
 def test_several_protocols_without_a_name_are_unknown() -> None:
-    assert parse.bird_stub_routers("BIRD 2.0.12 ready.\nThere are multiple OSPF protocols running\n") is None
+    assert parse.bird_graph("BIRD 2.0.12 ready.\nThere are multiple OSPF protocols running\n") is None
 
 
 def test_neighbours_that_are_full() -> None:
@@ -135,8 +184,9 @@ def test_somebodys_unsaved_work_is_named_without_secrets() -> None:
 @given(st.text() | st.from_regex(r"(router (bgp|ospf|isis)|interface|area|Ip:|\trouter)[ -~\n\t]{0,80}"))
 def test_no_text_makes_a_parser_raise(text: str) -> None:
     parse.frr_switches(text)
-    parse.frr_stub_routers(text)
-    parse.bird_stub_routers(text)
+    parse.frr_graph(text)
+    parse.bird_graph(text)
+    parse.frr_own_costs(text, text, "10.255.0.1")
     parse.frr_neighbours(text, text)
     parse.bird_neighbours(text)
     parse.frr_ospf_is_stub(text)

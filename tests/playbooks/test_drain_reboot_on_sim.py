@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from playbooks.base import Seen
-from playbooks.drain.driver import Undrain
+from playbooks.drain.undrain import Undrain
 from playbooks.engine import OutcomeKind
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, Walk, device

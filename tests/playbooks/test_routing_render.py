@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fleet.core.model import StepSpec
+from playbooks import frr_tree
 from playbooks.base import Impossible
-from playbooks.drain.parse import frr_switches
-from playbooks.drain.render import drain_lines
-from playbooks.routing import frr_tree, render
+from playbooks.routing import render
 from playbooks.routing.driver import Routing
 from playbooks.routing.params import RoutingParams
 from playbooks.routing.render import Section
@@ -83,8 +82,12 @@ def test_the_diff_shows_statements_and_no_secret() -> None:
 
 def test_a_drain_does_not_move_the_digest_and_anything_else_does() -> None:
     digest = render.configuration_digest(RUNNING, suite="frr")
-    lines = drain_lines(frr_switches(RUNNING))
-    drained = "".join(f"{lines[i]}\n {lines[i + 1]}\nexit\n" for i in range(0, len(lines), 3))
+    drained = (
+        "interface eth-b1\n ip ospf cost 29\n ipv6 ospf6 cost 65535\nexit\n"
+        "router bgp 65000\n bgp graceful-shutdown\n address-family ipv4 unicast\n  neighbor 192.0.2.2 weight 60000\n"
+        " exit-address-family\nexit\nrouter ospf\n max-metric router-lsa administrative\nexit\n"
+        "router isis CORE\n set-overload-bit\nexit\n"
+    )
     candidate = render.frr_candidate(RUNNING, Section("drain", drained))
     assert candidate != RUNNING and render.configuration_digest(candidate, suite="frr") == digest
     moved = RUNNING.replace("remote-as 65010", "remote-as 65011", 1)
