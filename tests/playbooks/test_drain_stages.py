@@ -1,16 +1,19 @@
 """Steps of interior costs in which no packet can loop, and the stages of a drain there and back."""
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks.drain import loop_free
+from playbooks.drain.look import settling
 from playbooks.drain.render import bird_values, frr_lines
 from playbooks.drain.state import (
     Before,
     Group,
     Stage,
+    State,
     Switch,
     from_artifact,
     of_stage,
@@ -20,6 +23,7 @@ from playbooks.drain.state import (
     stages_to_drain,
     to_artifact,
 )
+from tests.playbooks.scripted import step as scripted_step
 
 RING = [f"r{n}" for n in range(6)]
 
@@ -145,3 +149,18 @@ def test_constants_of_a_stage_of_bird() -> None:
     assert there == [{"SLIPWAY_DRAIN_BGP": "true"}, {"SLIPWAY_EXTRA_COST": "26"}, {"SLIPWAY_EXTRA_COST": "60000"}]
     back = [bird_values(stage, of_stage(stage, before)) for stage in stages_back(before, Group.ALL)]
     assert back == [{"SLIPWAY_EXTRA_COST": "26"}, {"SLIPWAY_EXTRA_COST": "7"}, {"SLIPWAY_DRAIN_BGP": "false"}]
+
+
+def test_a_cost_that_is_not_announced_yet_is_waited_for() -> None:
+    stages = stages_to_drain(BEFORE, ORDER)
+    quiet = State(FRR, FRR, graph={"10.255.0.1": {"10.255.0.2": 10}})
+    told = State(FRR, FRR, graph={"10.255.0.1": {"10.255.0.2": 29}})
+    held = scripted_step("drain", {}, waited_s=10.0)
+    first = settling(held, stages, 3, BEFORE, quiet, 4.0)
+    assert first is not None and "settled_since_s" not in first.data
+    later = replace(held, waited_s=12.0, progress=first.data)
+    seen = settling(later, stages, 3, BEFORE, told, 4.0)
+    assert seen is not None and seen.data["settled_since_s"] == 12.0 and seen.after_s == 4.0
+    assert settling(replace(held, waited_s=16.0, progress=seen.data), stages, 3, BEFORE, told, 4.0) is None
+    gave_up = settling(replace(held, waited_s=16.0, progress=first.data), stages, 3, BEFORE, quiet, 4.0)
+    assert gave_up is not None and gave_up.data["settled_since_s"] == 16.0, "what cannot be seen is not waited for"
