@@ -16,10 +16,11 @@ from lab.netns.paths import cache
 SUITE = "bookworm"
 
 # Raise when anything below changes what a tree contains: older trees are then left alone and a new one is built.
-VERSION = 1
+VERSION = 2
 
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "udev", "openssh-server", "frr", "bird2", "ethtool", "iproute2",
+    "systemd", "systemd-sysv", "dbus", "udev", "openssh-server", "frr", "frr-pythontools", "bird2", "ethtool",
+    "iproute2",
     "iputils-ping", "procps", "kmod", "sudo", "python3-minimal", "ifupdown", "nftables", "tcpdump", "mtr-tiny", "less",
     "vim-tiny", "pciutils", "ca-certificates",
 )  # fmt: skip
