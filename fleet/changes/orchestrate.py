@@ -74,6 +74,8 @@ def _carry_out(run: Run, action: decide.Action, now: datetime) -> None:
                 transitions.move_change(change, ChangeState.RUNNING, transitions.Note(ENGINE, "goes on"), now)
         case decide.Release(target, reason):
             _release(target, str(reason), now)
+        case decide.Strand(target, reason):
+            _strand(target, str(reason), now)
         case decide.End(state, text):
             words = f"{state.replace('_', ' ')}: {text}"
             if transitions.end_run(run, change, state, transitions.Note(ENGINE, words), now):
@@ -101,10 +103,21 @@ def _roll_back(action: decide.RollBack, admission: int, now: datetime) -> bool:
     steps = list(target.steps.all())
     failed = [r for s in steps if s.state in STEP_FAILED and not s.back for r in s.reasons]
     why = " ".join(failed) if action.target.failed and failed else str(action.reason)
-    open_step = next((s for s in steps if s.state in STEP_OPEN and s.due_at is not None), None)
-    back = way_back.rows(target, steps, [way_back.view(s) for s in steps], now)
+    views = [way_back.view(s) for s in steps]
+    if not decide.can_roll_back(views):
+        return False  # since it was decided on, something was sent that has no way back: the next tick sees it
     guard = admission if action.target.carries else None
-    return transitions.roll_back(target, open_step, back, transitions.Note(ENGINE, why), now, admission=guard)
+    back = way_back.rows(target, steps, views, now)
+    return transitions.roll_back(target, _open(steps), back, transitions.Note(ENGINE, why), now, admission=guard)
+
+
+def _open(steps: Sequence[StepRun]) -> StepRun | None:
+    return next((s for s in steps if s.state in STEP_OPEN and s.due_at is not None), None)
+
+
+def _strand(seen: decide.TargetView, why: str, now: datetime) -> None:
+    if (target := _read(seen)) is not None:
+        transitions.strand(target, _open(list(target.steps.all())), transitions.Note(ENGINE, why), now)
 
 
 def _release(seen: decide.TargetView, why: str, now: datetime) -> None:

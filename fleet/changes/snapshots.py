@@ -1,14 +1,14 @@
 """What the tick and the pages read: whole runs as values, in a constant number of queries."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from fleet.changes.models import Admission, Run, StepRun, TargetRun, failed_in_traffic
 from fleet.core import plan as planning
-from fleet.core.decide import FleetView, RunView, TargetView, is_failing
+from fleet.core.decide import ONE_WAY, FleetView, RunView, TargetView, is_failing
 from fleet.core.gates import Engaged
 from fleet.core.model import Topology
 from fleet.core.states import STEP_OPEN, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
@@ -33,7 +33,8 @@ def admission_generation() -> int:
 
 
 def load(run: Run, now: datetime) -> Snapshot:
-    """Read a run. Five queries, and those of the topology when something could start; however many targets."""
+    """Read a run. Six queries, seven while targets are turned round, and those of the topology when something could
+    start; however many targets."""
     admission = admission_generation()  # first: whatever starts after this makes our starts refuse
     claimed, due = _steps(run, now)
     rows = (
@@ -56,7 +57,22 @@ def load(run: Run, now: datetime) -> Snapshot:
         run.window_end,
         run.tolerated,
     )
+    if _turns_round(view):
+        one_way = _one_way(run)
+        view = replace(view, targets=tuple(replace(t, one_way=t.id in one_way) for t in targets))
     return Snapshot(view, FleetView(_network(view), _engaged_elsewhere(run)), admission)
+
+
+def _turns_round(view: RunView) -> bool:
+    """Is this run taking something back, or about to?"""
+    return view.control in {Control.ABORT, Control.ROLLBACK} or any(is_failing(t) for t in view.targets)
+
+
+def _one_way(run: Run) -> Collection[int]:
+    """Targets to which something was sent that has no way back by itself; the same as `decide.can_roll_back`."""
+    sent = StepRun.objects.filter(target__run=run, back=False, sent_at__isnull=False)
+    ways = [way.value for way in ONE_WAY]
+    return set(sent.filter(planned__reversibility__in=ways).values_list("target_id", flat=True))
 
 
 def _network(view: RunView) -> Network:
@@ -64,8 +80,7 @@ def _network(view: RunView) -> Network:
     flying = sum(t.state in TARGET_IN_FLIGHT and t.state is not TargetState.SOAKING for t in view.targets)
     room = flying < view.strategy.budget.total
     waiting = room and any(t.state is TargetState.PENDING for t in view.targets)
-    undoing = view.control in {Control.ABORT, Control.ROLLBACK} or any(is_failing(t) for t in view.targets)
-    if (waiting and view.control is Control.NONE) or undoing:
+    if (waiting and view.control is Control.NONE) or _turns_round(view):
         return prepare(load_topology())
     return EMPTY_NETWORK
 

@@ -449,6 +449,33 @@ def _follow(
     return moved
 
 
+def _take_out_of_reach(open_step: StepRun | None, now: datetime) -> None:
+    """Nobody claims this step any more; refused (_Lost) while a worker holds it."""
+    if open_step is None:
+        return
+    rows = StepRun.objects.filter(pk=open_step.pk, generation=open_step.generation, state__in=STEP_OPEN)
+    if open_step.state == StepState.CLAIMED:
+        rows = rows.filter(due_at__lte=now)
+    if rows.update(due_at=None, generation=F("generation") + 1) != 1:
+        raise _Lost
+
+
+def strand(target: TargetRun, open_step: StepRun | None, what: Note, now: datetime) -> bool:
+    """Leave a target as it is, for a person; refused while a worker holds its step."""
+    try:
+        with transaction.atomic():
+            _take_out_of_reach(open_step, now)
+            _move_target(target, TargetState.STUCK, now, reasons=[what.text])
+            said = Note(what.actor, f"{target.name}: stuck: {what.text}")
+            _event(target.run.revision.change_id, "target stuck", said, now, target_id=target.pk).save(
+                force_insert=True
+            )
+    except _Lost:
+        return False
+    _remember(target, TargetState.STUCK)
+    return True
+
+
 def roll_back(
     target: TargetRun,
     open_step: StepRun | None,
@@ -468,12 +495,7 @@ def roll_back(
         with transaction.atomic():
             if admission is not None:
                 _take_admission(admission)
-            if open_step is not None:
-                rows = StepRun.objects.filter(pk=open_step.pk, generation=open_step.generation, state__in=STEP_OPEN)
-                if open_step.state == StepState.CLAIMED:
-                    rows = rows.filter(due_at__lte=now)
-                if rows.update(due_at=None, generation=F("generation") + 1) != 1:
-                    raise _Lost
+            _take_out_of_reach(open_step, now)
             _move_target(target, TargetState.ROLLING_BACK, now, reasons=[what.text])
             StepRun.objects.bulk_create(back)
             _event(

@@ -41,6 +41,7 @@ class TargetView:
     claimed: bool = False  # a worker holds a live claim on one of its steps
     due: bool = False  # one of its steps may be worked on now, and no message for it is on its way
     worst_case_s: float = 0.0
+    one_way: bool = False  # what was sent to it has no way back by itself (looked up while targets are turned round)
 
     @property
     def carries(self) -> bool:
@@ -92,6 +93,14 @@ class RollBack:
 
 
 @dataclass(frozen=True)
+class Strand:
+    """A target that must stop and has no way back by itself: it stays as it is and needs a person."""
+
+    target: TargetView
+    reason: Reason
+
+
+@dataclass(frozen=True)
 class Release:
     """A target of which nothing was touched goes back to pending."""
 
@@ -119,7 +128,7 @@ class End:
     reason: str
 
 
-Action = Admit | Kick | RollBack | Release | Pause | Resume | End
+Action = Admit | Kick | RollBack | Strand | Release | Pause | Resume | End
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,15 @@ def _failed_in_traffic() -> Reason:
     return Reason("soak", "a failure under traffic", "as in the baseline", "It is drained again and put back.")
 
 
+def _no_way_back(target: TargetView) -> Reason:
+    return Reason(
+        target.name,
+        "changed in a way that cannot be undone by itself",
+        "a way back",
+        "Put it right by hand; release it.",
+    )
+
+
 def _too_many(run: RunView, failed: Sequence[TargetView]) -> Reason:
     names = ", ".join(f"{t.name} {t.state}" for t in failed[:5]) + (" ..." if len(failed) > 5 else "")
     return Reason(
@@ -216,12 +234,15 @@ def _turn_round(
     owed = False
     for target in hit:
         nothing_to_do = target.state in TARGET_ENDED | {_T.PENDING, _T.ROLLING_BACK} and not (
-            target.state is _T.DONE and target.changed
+            target.state is _T.DONE and target.changed and not target.one_way
         )
         if target.claimed or nothing_to_do:
             continue
         if target.state is _T.BASELINING:
             actions.append(Release(target, reason))
+            continue
+        if target.one_way:
+            actions.append(Strand(target, _no_way_back(target)))
             continue
         if target.carries:
             name, domain, budget = target.name, target.domain, run.strategy.budget
@@ -368,10 +389,13 @@ def after_step(state: TargetState, steps: Sequence[StepView], at: int, *, moved:
     return AfterStep(Then.FINISH, _T.DONE, changed=any(s.changed and s.verb not in {"drain", "undrain"} for s in steps))
 
 
+# What Slipway does not undo by itself: a reflash takes hands and a console, the rest cannot be undone by anybody.
+ONE_WAY = frozenset({Reversibility.BY_REFLASH, Reversibility.NOT_AT_ALL})
+
+
 def can_roll_back(steps: Sequence[StepView]) -> bool:
     """Is there a way back by itself from everything that was touched?"""
-    one_way = {Reversibility.BY_REFLASH, Reversibility.NOT_AT_ALL}
-    return not any(s.sent and s.acts and not s.back and s.reversibility in one_way for s in steps)
+    return not any(s.sent and s.acts and not s.back and s.reversibility in ONE_WAY for s in steps)
 
 
 @dataclass(frozen=True)
