@@ -17,11 +17,10 @@ from django.db import connection
 from fleet import clock
 from fleet.changes import neighbours, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
-from fleet.core import decide
 from fleet.core import plan as planning
-from fleet.core.decide import StepView, Then
 from fleet.core.model import CheckSpec
 from fleet.core.states import STEP_OPEN, StepState, TargetState
+from fleet.core.target import StepView, Then, after_step
 from inventory.models import Router
 from playbooks import registry, transport
 from playbooks.base import Answer, Device, DeviceError, Seen, Session, Step
@@ -304,7 +303,7 @@ def _follow(job: Job, step: StepRun, result: transitions.Result, survey: Survey,
         replace(v, state=result.state, changed=bool(result.changed)) if v.index == step.index else v
         for v in job.views()
     )
-    decided = decide.after_step(TargetState(job.target.state), views, step.index, moved=bool(survey.moved))
+    decided = after_step(TargetState(job.target.state), views, step.index, moved=bool(survey.moved))
     match decided.then:
         case Then.NEXT:
             via = TargetState.DRAINED if step.verb == "drain" and not step.back else None

@@ -16,6 +16,7 @@ from fleet.changes import dispatch, seals, snapshots, transitions, way_back
 from fleet.changes.models import Pulse, Run, StepRun, TargetRun
 from fleet.core import decide, explain
 from fleet.core.states import STEP_FAILED, STEP_OPEN, ChangeState, Control
+from fleet.core.target import can_roll_back
 
 log = logging.getLogger(__name__)
 ENGINE = "engine"
@@ -104,7 +105,7 @@ def _roll_back(action: decide.RollBack, admission: int, now: datetime) -> bool:
     failed = [r for s in steps if s.state in STEP_FAILED and not s.back for r in s.reasons]
     why = " ".join(failed) if action.target.failed and failed else str(action.reason)
     views = [way_back.view(s) for s in steps]
-    if not decide.can_roll_back(views):
+    if not can_roll_back(views):
         return False  # since it was decided on, something was sent that has no way back: the next tick sees it
     guard = admission if action.target.carries else None
     back = way_back.rows(target, steps, views, now)

@@ -8,10 +8,11 @@ from django.conf import settings
 
 from fleet.changes.models import Admission, Run, StepRun, TargetRun, failed_in_traffic
 from fleet.core import plan as planning
-from fleet.core.decide import ONE_WAY, FleetView, RunView, TargetView, is_failing
+from fleet.core.decide import FleetView, RunView, TargetView, is_failing
 from fleet.core.gates import Engaged
 from fleet.core.model import Topology
 from fleet.core.states import STEP_OPEN, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
+from fleet.core.target import ONE_WAY
 from fleet.core.waves import Network, prepare
 from inventory.topology import load as load_topology
 
@@ -69,7 +70,7 @@ def _turns_round(view: RunView) -> bool:
 
 
 def _one_way(run: Run) -> Collection[int]:
-    """Targets to which something was sent that has no way back by itself; the same as `decide.can_roll_back`."""
+    """Targets to which something was sent that has no way back by itself; the same as `target.can_roll_back`."""
     sent = StepRun.objects.filter(target__run=run, back=False, sent_at__isnull=False)
     ways = [way.value for way in ONE_WAY]
     return set(sent.filter(planned__reversibility__in=ways).values_list("target_id", flat=True))

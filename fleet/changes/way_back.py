@@ -1,13 +1,12 @@
-"""From the rows of a target to the rows of its way back; what is on it is decided in core/decide.py."""
+"""From the rows of a target to the rows of its way back; what is on it is decided in core/target.py."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from fleet.changes.models import StepRun, TargetRun
-from fleet.core import decide
-from fleet.core.decide import StepView
 from fleet.core.model import Reversibility
 from fleet.core.states import StepState, TargetState
+from fleet.core.target import StepView, way_back
 
 # Verbs that only look; the registry's drivers say the same (`acts`), which a test compares. Named here so that the
 # tick need not load any driver.
@@ -35,7 +34,7 @@ def rows(target: TargetRun, steps: Sequence[StepRun], views: Sequence[StepView],
     by_index = {s.index: s for s in steps}
     first = max(by_index) + 1
     made = []
-    for offset, back in enumerate(decide.way_back(views)):
+    for offset, back in enumerate(way_back(views)):
         like = by_index[back.like if back.like is not None else back.undoes or 0]
         made.append(
             StepRun(

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from fleet.changes import lifecycle, transitions, way_back
 from fleet.changes.models import Change, Event, Pulse, Revision, Run, StepRun, TargetRun
-from fleet.core import decide, explain
+from fleet.core import explain
 from fleet.core import plan as planning
 from fleet.core.model import (
     Budget,
@@ -28,6 +28,7 @@ from fleet.core.model import (
     Strategy,
 )
 from fleet.core.states import STEP_OPEN, ChangeState, Control, StepState, TargetState
+from fleet.core.target import Then, after_step
 from inventory.models import Credential, FailureDomain, Router, Site
 
 WORKER = "worker-1"
@@ -217,12 +218,12 @@ def end_step(
         other.sent_at = step.sent_at if other.pk == step.pk else other.sent_at
         other.changed = ok if other.pk == step.pk else other.changed
         views.append(way_back.view(other))
-    decided = decide.after_step(TargetState(row.state), views, step.index)
+    decided = after_step(TargetState(row.state), views, step.index)
     match decided.then:
-        case decide.Then.NEXT:
+        case Then.NEXT:
             via = TargetState.DRAINED if step.verb == "drain" and not step.back else None
             follow = transitions.Follow(via or TargetState(row.state), reach=decided.next_index, via=via)
-        case decide.Then.ROLL_BACK:
+        case Then.ROLL_BACK:
             back = way_back.rows(row, list(row.steps.all()), views, now)
             follow = transitions.Follow(TargetState.ROLLING_BACK, back=back)
         case _:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from fleet.core import decide
-from fleet.core.decide import FleetView, RunView, TargetView, Then
+from fleet.core.decide import FleetView, RunView, TargetView
 from fleet.core.gates import Engaged
 from fleet.core.model import Budget, Strategy
 from fleet.core.states import (
@@ -27,6 +27,7 @@ from fleet.core.states import (
     TargetState,
     phase_of,
 )
+from fleet.core.target import AfterStep, Then, after_step, can_roll_back, way_back
 from fleet.core.waves import Network
 from playbooks.base import Device as DeviceValue
 from playbooks.base import DeviceError, Seen, Step
@@ -139,7 +140,7 @@ class Engine:
         open_step = next(iter(row.reached), None)
         if open_step and open_step.state is S.CLAIMED and open_step.due is not None and open_step.due > self.seconds:
             return False
-        if (row.state is T.DONE and self.device_taken(row)) or not decide.can_roll_back(row.view()):
+        if (row.state is T.DONE and self.device_taken(row)) or not can_roll_back(row.view()):
             return False
         self.admission += seen.carries
         if open_step:
@@ -165,7 +166,7 @@ class Engine:
     def back_rows(self, row: TargetRow) -> list[StepRow]:
         made = []
         first = len(row.steps)
-        for index, back in enumerate(decide.way_back(row.view()), start=first):
+        for index, back in enumerate(way_back(row.view()), start=first):
             like = row.steps[back.like if back.like is not None else back.undoes or 0]
             step = StepRow(row.id * 100 + index, index, back.verb, like.planned, T.ROLLING_BACK, back=True)
             step.due, step.undoes = self.seconds if index == first else None, back.undoes
@@ -233,7 +234,7 @@ class Engine:
             elif row.kicked is None or row.kicked < step.due or row.kicked < self.seconds - REKICK_S:
                 due = True
         worst = sum(s.planned.within_s for s in row.steps)
-        one_way = not decide.can_roll_back(row.view())
+        one_way = not can_roll_back(row.view())
         return TargetView(
             row.id, row.name, row.wave, row.domain, row.state, row.changed, row.drained, failed, claimed, due, worst,
             one_way,
@@ -404,17 +405,17 @@ class Engine:
         already, drifted = worker.survey
         worker.survey = (False, False)
         if already and not drifted:
-            follow = decide.AfterStep(Then.FINISH, T.DONE, changed=False)
+            follow = AfterStep(Then.FINISH, T.DONE, changed=False)
         else:
             views = tuple(
                 replace(v, state=state, changed=outcome.changed) if v.index == step.index else v for v in mine.view()
             )
-            follow = decide.after_step(mine.state, views, step.index, moved=drifted)
+            follow = after_step(mine.state, views, step.index, moved=drifted)
         self._step(true, state)
         true.due, true.changed = None, outcome.changed
         return self._follow(worker, row, true, follow)
 
-    def _follow(self, worker: Worker, row: TargetRow, true: StepRow, follow: decide.AfterStep) -> bool:
+    def _follow(self, worker: Worker, row: TargetRow, true: StepRow, follow: AfterStep) -> bool:
         match follow.then:
             case Then.NEXT:
                 if true.verb == "drain" and not true.back:

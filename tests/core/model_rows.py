@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleet.core.decide import FleetView, RunView, StepView
+from fleet.core.decide import FleetView, RunView
 from fleet.core.model import PlannedStep, Strategy
 from fleet.core.states import STEP_OPEN, ChangeState, Control, StepState, TargetState
+from fleet.core.target import StepView
 from playbooks.engine import Outcome
 
 T, S, C = TargetState, StepState, ChangeState

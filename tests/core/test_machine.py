@@ -261,6 +261,6 @@ class Fleet(RuleBasedStateMachine):
         raise AssertionError(f"it does not come to rest: {engine.moved[-30:]}")
 
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
 TestFleet = Fleet.TestCase
 TestFleet.settings = settings(max_examples=EXAMPLES, stateful_step_count=60, deadline=None)
