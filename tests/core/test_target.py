@@ -1,6 +1,7 @@
 """One target: what follows after each step, and the way back as it is derived from what was touched."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -25,19 +26,8 @@ def walked(verbs: Sequence[str], at: int, state: StepState = S.DONE, *, sent: bo
         acts = verb not in LOOKS
         step_state = S.DONE if index < at else state if index == at else S.READY
         was_sent = acts and (index < at or (index == at and sent))
-        steps.append(
-            StepView(
-                index,
-                verb,
-                phase_of(verb),
-                step_state,
-                acts,
-                disruptive,
-                reversibility,
-                sent=was_sent,
-                changed=was_sent,
-            )
-        )
+        view = StepView(index, verb, phase_of(verb), step_state, acts, disruptive, reversibility, sent=was_sent)
+        steps.append(replace(view, changed=was_sent))
     return steps
 
 
@@ -154,19 +144,9 @@ def on_the_way_back(at: int, state: StepState) -> list[StepView]:
     for offset, made in enumerate(way_back(steps)):
         reversibility, disruptive = kind_of(made.verb)
         step_state = S.DONE if offset < at else state if offset == at else S.READY
-        steps.append(
-            StepView(
-                first + offset,
-                made.verb,
-                T.ROLLING_BACK,
-                step_state,
-                made.verb not in LOOKS,
-                disruptive,
-                reversibility,
-                back=True,
-                sent=offset <= at,
-            )  # fmt: skip
-        )
+        acts = made.verb not in LOOKS
+        view = StepView(first + offset, made.verb, T.ROLLING_BACK, step_state, acts, disruptive, reversibility)
+        steps.append(replace(view, back=True, sent=acts and offset <= at))
     return steps
 
 
