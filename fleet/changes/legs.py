@@ -289,6 +289,9 @@ def look_ahead(job: Job, session: Session, at: datetime) -> Survey:
         except DeviceError as error:
             moved.append(str(error))
             continue
+        except Exception as error:  # a bug in a driver holds the run with its name; it is not tried for ever
+            moved.append(f"{row.title} on {job.target.name}: {type(error).__name__}: {error}"[:300])
+            continue
         seen.append(look.seen)
         if look.seen in {Seen.IMPOSSIBLE, Seen.UNKNOWN}:
             moved += [str(r) for r in look.reasons] or [f"{row.title}: {look.seen}"]

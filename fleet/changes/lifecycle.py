@@ -189,7 +189,14 @@ def _ask(change: Change, person: AbstractBaseUser, control: Control, why: str, n
 
 
 def pause(change: Change, person: AbstractBaseUser, now: datetime, *, why: str = "") -> Reasons:
-    """Stop where it stands, undo nothing: no worker starts another step from now on."""
+    """Stop where it stands, undo nothing: no worker starts another step from now on.
+
+    Not while it is going back: what is half undone has no good place to stand, and a resume would go forward again.
+    """
+    run = _live_run(change)
+    if run is not None and run.control in {Control.ABORT, Control.ROLLBACK}:
+        found = f"{run.control} asked for by {run.control_by}"
+        return (Reason("run", found, "a run that goes forward", "It ends when everything it stops is back."),)
     return _ask(change, person, Control.PAUSE, why, now, words="pause")
 
 
