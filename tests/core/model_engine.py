@@ -442,8 +442,7 @@ class Engine:
         worker.target = copy.deepcopy(row)
         return follow.then in {Then.NEXT, Then.ROLL_BACK}
 
-
-def budgets_in_force(engine: Engine) -> list[tuple[int, Budget]]:
-    """The budget of every run in flight that holds a device."""
-    holding = {t.run for t in engine.targets.values() if t.engaged}
-    return [(r.id, r.strategy.budget) for r in engine.live() if r.id in holding]
+    def budgets_in_force(self) -> list[tuple[int, Budget]]:
+        """The budget of every run in flight that holds a device."""
+        holding = {t.run for t in self.targets.values() if t.engaged}
+        return [(r.id, r.strategy.budget) for r in self.live() if r.id in holding]
