@@ -84,9 +84,9 @@ def test_a_canary_that_fails_verification_is_rolled_back_and_nothing_follows(
 def test_a_router_cut_off_by_its_own_change_puts_itself_back_and_the_change_says_so(
     inline: None, stage: Stage, fleet: SimFleet
 ) -> None:
-    fleet.inject(CANARY, "mgmt_cut", pattern="description cuts management")
+    fleet.inject(CANARY, "mgmt_cut", match="description cuts management")
     text = "interface eth1\n description cuts management\nexit\n"
-    change = stage.start("quick-routing", {"frr": text, "confirm": "5s"}, [CANARY, "dekker"])
+    change = stage.start("quick-routing", {"frr": text, "confirm": "15s"}, [CANARY, "dekker"])
     wait_ended(change)
     seen = targets(change)
     assert seen[CANARY].state == "rolled_back"
@@ -118,14 +118,14 @@ def test_a_router_that_dies_in_the_middle_stays_drained_and_is_stuck(
 
 @pytest.mark.parametrize(
     ("behaviour", "words"),
-    [("refuse_login", "login"), ("wrong_host_key", "SHA256:"), ("hang", "no answer")],
+    [("refuse_login", "login"), ("wrong_host_key", "SHA256:"), ("hang", "no end after")],
 )
 def test_a_router_that_cannot_be_worked_on_is_named_and_nothing_is_started(
     inline: None, stage: Stage, fleet: SimFleet, behaviour: str, words: str
 ) -> None:
-    fleet.inject(CANARY, behaviour)
+    fleet.inject(CANARY, behaviour, once=False)
     change = stage.start("quick-restart", {}, [CANARY, "dekker"])
-    wait_ended(change, within_s=150)
+    wait_ended(change, within_s=200)
     seen = targets(change)
     assert (seen[CANARY].state, seen[CANARY].drained, seen[CANARY].engaged) == ("stuck", False, False)
     assert words in " ".join(seen[CANARY].reasons)
@@ -153,7 +153,6 @@ def test_drift_between_approval_and_start_holds_and_names_what_moved(
 
 
 def test_a_device_that_is_as_wanted_is_left_alone(inline: None, stage: Stage, fleet: SimFleet) -> None:
-    assert fleet.console(CANARY, "sysctl -w net.core.netdev_max_backlog=4321")[0] == 0
     change = stage.start("quick-sysctl", {"settings": "net.core.netdev_max_backlog = 4321"}, [CANARY])
     wait_ended(change)
     first = targets(change)[CANARY]
