@@ -249,20 +249,21 @@ def _ospf_state(ctx: Context, *, six: bool) -> str:
     out = "\narea 0.0.0.0\n"
     for name in ctx.net.pods[ctx.router.spec.pod]:
         router = ctx.net.routers[name]
-        metric = router.metric(six=six)
         out += f"\n\trouter {router.spec.router_id}\n\t\tdistance {0 if router is ctx.router else 10}\n"
         near = [p for p in router.ports if not p.external and ctx.net.adjacent_since(router, p, ctx.now) is not None]
         for port in near:
-            out += f"\t\trouter {ctx.net.routers[port.peer].spec.router_id} metric {metric}\n"
+            out += (
+                f"\t\trouter {ctx.net.routers[port.peer].spec.router_id} metric {router.metric(port.ifname, six=six)}\n"
+            )
         out += f"\t\tstubnet {router.spec.loopback6 + '/128' if six else router.spec.router_id + '/32'} metric 0\n"
     return out
 
 
 def _interfaces(ctx: Context, family: int) -> str:
     out = f"ospf{family}:\n"
-    cost = ctx.router.metric(six=family == 6)
     for port in (p for p in ctx.router.ports if not p.external):
         out += f"Interface {port.ifname} ({port.local4}/30)\n\tType: ptp\n\tArea: 0.0.0.0 (0)\n\tState: PtP\n"
+        cost = ctx.router.metric(port.ifname, six=family == 6)
         out += f"\tPriority: 1\n\tCost: {cost}\n\tHello timer: 10\n\tDead timer: 40\n"
     return out
 

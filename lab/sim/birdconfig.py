@@ -8,7 +8,10 @@ _INCLUDE = re.compile(r'^\s*include\s+"([^"]+)"\s*;', re.MULTILINE)
 _DEFINE = re.compile(r"^\s*define\s+(\w+)\s*=\s*(\d+|true|false)\s*;", re.MULTILINE)
 _STATEMENT = re.compile(r"^\s*(define|include|log|router|filter|function|protocol|template|table|ipv[46]|timeformat|"
                         r"debug|roa[46]|watchdog|hostname|graceful|eval|attribute|threads)\b")  # fmt: skip
+_PROTOCOL = re.compile(r"^protocol ospf v([23])(.*?)(?=^protocol |\Z)", re.MULTILINE | re.DOTALL)
+_COST = r'interface "{}"[^}}]*?\bcost ([^;]+);'
 MAX_COST = 65535
+USUAL_COST = 10  # BIRD's ECONF_COST for an interface that names none
 # An extra cost from which on nothing chooses the way any more (the drain adds 60,000).
 DRAINED_COST = 50_000
 
@@ -30,6 +33,15 @@ class BirdState:
     def constants(self) -> dict[str, str]:
         """Name -> literal as written: true, false or digits."""
         return dict(_DEFINE.findall(self.text()))
+
+    def cost(self, ifname: str, *, six: bool) -> int:
+        """The OSPF or OSPFv3 cost of an interface: a number, or one plus a constant; 10 (BIRD's own) without."""
+        constants = self.constants()
+        for kind, body in _PROTOCOL.findall(self.text()):
+            if (kind == "3") is six and (found := re.search(_COST.format(re.escape(ifname)), body)):
+                terms = (constants.get(term, term) for term in re.findall(r"\w+", found[1]))
+                return sum(int(term) for term in terms if term.isdigit())
+        return USUAL_COST
 
 
 def read(files: Mapping[str, str], path: str) -> tuple[dict[str, str], str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 VERSION = "8.4.4"
+USUAL_COST = 10  # of an interface that names none: FRR's for 10 Gbit/s, and that of the lab's ring
 
 # First words that a context accepts; anything else is answered as vtysh answers it: "% Unknown command".
 _ACCEPTED = """
@@ -173,6 +174,12 @@ class FrrConfig:
     def has(self, prefix: str, line: str) -> bool:
         """Is `line` in any section whose name starts with `prefix`?"""
         return any(line in lines for name, lines in self.sections.items() if name.startswith(prefix))
+
+    def cost(self, ifname: str, *, six: bool) -> int:
+        """The OSPF or OSPFv3 cost of an interface."""
+        word = "ipv6 ospf6 cost " if six else "ip ospf cost "
+        said = (line.removeprefix(word) for line in self.sections.get(f"interface {ifname}", ()))
+        return next((int(number) for number in said if number.isdigit()), USUAL_COST)
 
     def text(self) -> str:
         """The body as in frr.conf."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from lab.sim import startup
 from lab.sim.reply import Context
-from lab.sim.router import Router
 from lab.sim.routing import Hop, lookup
 
 DAEMONS = ("zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
@@ -201,37 +200,6 @@ def ospf6(ctx: Context) -> str:
     return dump(head | {"areas": {"0": area}})
 
 
-def ospf_lsas(ctx: Context, only: str = "") -> str:
-    """`show ip ospf database router [ID|self-originate] json`: links at 65535 where the router announces max-metric."""
-    lsas = {}
-    for name in ctx.net.pods[ctx.router.spec.pod]:
-        router = ctx.net.routers[name]
-        if not only or router.spec.router_id == only:
-            lsas[router.spec.router_id] = _router_lsa(ctx, router)
-    return dump({"routerId": ctx.router.spec.router_id, "Router Link States": {"0.0.0.0": lsas}})
-
-
-def _router_lsa(ctx: Context, router: Router) -> dict[str, Any]:
-    links: dict[str, Any] = {}
-    for port in (p for p in router.ports if not p.external):
-        if ctx.net.adjacent_since(router, port, ctx.now) is not None:
-            links[f"link{len(links)}"] = {
-                "linkType": "another Router (point-to-point)",
-                "neighborRouterId": ctx.net.routers[port.peer].spec.router_id,
-                "routerInterfaceAddress": port.local4,
-                "numOfTosMetrics": 0,
-                "tos0Metric": router.metric(six=False),
-            }
-        net = {"networkAddress": port.local4.rpartition(".")[0] + ".0", "networkMask": "255.255.255.252"}
-        links[f"link{len(links)}"] = {"linkType": "Stub Network", **net, "numOfTosMetrics": 0, "tos0Metric": 10}
-    own = {"networkAddress": router.spec.router_id, "networkMask": "255.255.255.255", "numOfTosMetrics": 0}
-    links[f"link{len(links)}"] = {"linkType": "Stub Network", **own, "tos0Metric": 0}
-    ident = router.spec.router_id
-    head = {"lsaAge": 71, "options": "*|-|-|-|-|-|E|-", "lsaFlags": 3, "flags": 0, "lsaType": "router-LSA"}
-    head |= {"linkStateId": ident, "advertisingRouter": ident, "lsaSeqNumber": "80000005", "checksum": "1544"}
-    return {**head, "length": 24 + 12 * len(links), "numOfLinks": len(links), "routerLinks": links}
-
-
 def route_prefix(ctx: Context, prefix: str) -> str:
     """`show ip route X json`: of an address, the route that covers it; nothing found is an empty object."""
     route = lookup(ctx.net, ctx.router, prefix, ctx.now)
@@ -297,6 +265,4 @@ SHOW: dict[str, Callable[[Context], str]] = {
     "show ipv6 route summary json": lambda ctx: route_summary(ctx, 6),
     "show ip ospf json": ospf,
     "show ipv6 ospf6 json": ospf6,
-    "show ip ospf database router json": ospf_lsas,
-    "show ip ospf database router self-originate json": lambda ctx: ospf_lsas(ctx, ctx.router.spec.router_id),
 }

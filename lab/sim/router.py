@@ -13,6 +13,7 @@ from lab.sim.topology import Port, RouterSpec
 
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
 _SEED = uuid.UUID("7f3d0c52-5a1e-4a6b-9d62-51f0a7c1be0e")
+_MAX_METRIC = "max-metric router-lsa administrative"
 KERNELS = ("6.1.0-55-amd64", "6.1.0-56-amd64")
 
 
@@ -168,12 +169,17 @@ class Router:
             return self.frr.text()
         return self.bird.text() if self.bird is not None else ""
 
-    def metric(self, *, six: bool) -> int:
-        """What it announces for its core links."""
+    def cost(self, ifname: str, *, six: bool) -> int:
+        """What a core interface costs by the running configuration; 10 where that does not say it."""
         if self.bird is not None:
-            extra = self.bird.constants().get("SLIPWAY_EXTRA_COST", "0")
-            return 10 + (int(extra) if extra.isdigit() else 0)
-        return 65535 if (self.flags.igp6 if six else self.flags.igp4) else 10
+            return self.bird.cost(ifname, six=six)
+        return self.frr.cost(ifname, six=six) if self.frr is not None else frrconfig.USUAL_COST
+
+    def metric(self, ifname: str, *, six: bool) -> int:
+        """What it announces for the link at a core interface."""
+        if not six and self.frr is not None and self.frr.has("router ospf", _MAX_METRIC):
+            return 65535
+        return self.cost(ifname, six=six)
 
     def refresh(self, now: float) -> bool:
         """After any change of the running configuration: flags, traffic, management. True if a flag moved."""
@@ -201,7 +207,7 @@ class Router:
         igp6 = frr.has("router ospf6", "stub-router administrative") or (
             bool(costs) and all("ipv6 ospf6 cost 65535" in lines for lines in costs)
         )
-        igp4 = frr.has("router ospf", "max-metric router-lsa administrative")
+        igp4 = frr.has("router ospf", _MAX_METRIC)
         return DrainFlags(frr.has("router bgp", "bgp graceful-shutdown"), igp4, igp6)
 
     def _read_shut(self) -> frozenset[str]:

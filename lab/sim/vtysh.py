@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lab.sim import frrconfig, frrshow
+from lab.sim import frrconfig, frrlsdb, frrshow
 from lab.sim.frrconfig import FrrConfig, UnknownCommand
 from lab.sim.reply import Context, Reply, not_permitted
 from lab.sim.router import FRR_CONF
@@ -68,8 +68,10 @@ def show(ctx: Context, command: str) -> tuple[str, int]:
     match words:
         case ["show", "ip" | "ipv6", "route", prefix, "json"]:
             return frrshow.route_prefix(ctx, prefix), 0
-        case ["show", "ip", "ospf", "database", "router", ident, "json"]:
-            return frrshow.ospf_lsas(ctx, ident), 0
+        case ["show", "ip", "ospf", "database", "router", *which, "json"] if text := frrlsdb.ospf(ctx, which):
+            return text, 0
+        case ["show", "ipv6", "ospf6", "database", "router", *which, "json"] if text := frrlsdb.ospf6(ctx, which):
+            return text, 0
         case ["show", "vrrp", *_]:
             return "vrrpd is not running\n", 1
         case ["show", "startup-config"]:

@@ -56,6 +56,16 @@ def test_drain_reboot_undrain(walk: Walk) -> None:
     assert flags(walk) == [False, False, False]
 
 
+def test_a_drain_that_waits_for_nothing_takes_four_seconds_at_most(walk: Walk) -> None:
+    began = walk.lab.now
+    outcome, step = walk.go(walk.made("drain", {**DRAIN, "settle": "0s", "gate": "0s"}))
+    assert outcome.kind is OutcomeKind.DONE and outcome.data["stage"] == 4 - (walk.device.suite == "bird")
+    assert walk.lab.now - began < 4.0, "each stage is announced at once"
+    walk.drain_artifact, began = step.artifact, walk.lab.now
+    undrained(walk)
+    assert walk.lab.now - began < 5.0
+
+
 def test_drain_restart_undrain(walk: Walk) -> None:
     drained(walk)
     outcome, _ = walk.go(walk.made("restart", {}))

@@ -124,11 +124,50 @@ def test_a_drained_bird_router_is_seen_by_the_others() -> None:
     assert "Configuration OK" in lab.ok("aebi", "sudo -n birdc configure check")
     assert "Reconfigured" in lab.ok("aebi", "sudo -n birdc configure")
     assert all(lab.state("aebi")["drained"].values())
-    lsas = json.loads(lab.ok("bly", "vtysh -c 'show ip ospf database router json'"))
-    links = lsas["Router Link States"]["0.0.0.0"]["10.255.77.2"]["routerLinks"].values()
-    assert {link["tos0Metric"] for link in links if "neighborRouterId" in link} == {60010}
+    assert announced(lab, "bly", of="aebi") == ({60010}, {60010})
     lab.wait(1)
     assert lab.state("aebi")["pps"]["ipv4"] < 10
+
+
+def announced(lab: SimLab, at: str, *, of: str) -> tuple[set[int], set[int]]:
+    """What `at`, which runs FRR, knows of the costs of `of`: OSPF, OSPFv3."""
+    ident = lab.net.routers[of].spec.router_id
+    four = json.loads(lab.ok(at, f"vtysh -c 'show ip ospf database router adv-router {ident} json'"))
+    six = json.loads(lab.ok(at, f"vtysh -c 'show ipv6 ospf6 database router adv-router {ident} detail json'"))
+    links = four["Router Link States"]["0.0.0.0"][ident]["routerLinks"].values()
+    (lsa,) = six["areaScopedLinkStateDb"][0]["lsa"]
+    costs6 = {link["metric"] for link in lsa["lsaDescription"]}
+    return {link["tos0Metric"] for link in links if "neighborRouterId" in link}, costs6
+
+
+def test_the_costs_of_the_running_configuration_are_announced_interface_by_interface() -> None:
+    lab = SimLab()
+    assert announced(lab, "dekker", of="bly") == ({10}, {10})
+    lab.ok("bly", "vtysh -c 'conf t' -c 'interface eth1' -c 'ip ospf cost 29' -c 'ipv6 ospf6 cost 31' -c end")
+    assert announced(lab, "dekker", of="bly") == ({29, 10}, {31, 10})
+    lab.ok("bly", "vtysh -c 'conf t' -c 'router ospf' -c 'max-metric router-lsa administrative' -c end")
+    assert announced(lab, "dekker", of="bly") == ({65535}, {31, 10})
+    own = json.loads(lab.ok("bly", "vtysh -c 'show ip ospf database router self-originate json'"))
+    links = own["Router Link States"]["0.0.0.0"]["10.255.77.1"]["routerLinks"].values()
+    stubs = {link["networkAddress"]: link["tos0Metric"] for link in links if "networkAddress" in link}
+    assert sorted(stubs.values()) == [0, 10, 29], "stub networks keep their cost"
+    text = "vtysh -c 'conf t' -c 'router ospf' -c 'no max-metric router-lsa administrative' -c exit "
+    lab.ok("bly", text + "-c 'interface eth1' -c 'no ip ospf cost' -c 'no ipv6 ospf6 cost' -c end")
+    assert announced(lab, "bly", of="bly") == ({10}, {10})
+
+
+def test_a_bird_router_announces_the_costs_of_its_file_and_what_is_added() -> None:
+    lab = SimLab()
+    router = lab.net.routers["aebi"]
+    conf = router.files["/etc/bird/bird.conf"]
+    four, six = conf.split("protocol ospf v3", 1)
+    router.files["/etc/bird/bird.conf"] = four.replace("cost (10 +", "cost (30 +", 1) + "protocol ospf v3" + six
+    put = shlex.join(["sudo", "-n", *wire.put_argv("/etc/bird/slipway-drain.conf", "0644")])
+    lab.ok("aebi", put, "define SLIPWAY_DRAIN_BGP = false;\ndefine SLIPWAY_EXTRA_COST = 19;\n")
+    assert announced(lab, "bly", of="aebi") == ({10}, {10}), "as of the last configure"
+    lab.ok("aebi", "birdc configure")
+    assert announced(lab, "bly", of="aebi") == ({49, 29}, {29})
+    assert "Cost: 49" in lab.ok("aebi", "birdc show ospf interface ospf4")
 
 
 def test_bird_configure_timeout_confirm_and_undo_as_captured() -> None:
@@ -271,6 +310,8 @@ def test_json_has_no_key_that_the_recorded_output_has_not(name: str) -> None:
         "ip_route_prefix.json": "show ip route 20.0.3.0/24 json",
         "ospf.json": "show ip ospf json",
         "ospf6.json": "show ipv6 ospf6 json",
+        "ospf_db_router.json": "show ip ospf database router json",
+        "ospf6_db_router_detail.json": "show ipv6 ospf6 database router detail json",
         "ospf_db_router_self.json": "show ip ospf database router self-originate json",
     }
     shown = json.loads(SimLab().ok("bly", shlex.join(["vtysh", "-c", commands[name]])))
