@@ -45,12 +45,22 @@ def _missing(option: str) -> Reply:
 
 
 def _driver(ctx: Context, nic: Nic) -> Reply:
-    version, firmware, bus = ctx.router.kernel, "8.00 0x80008b82 1.3353.0", "0000:3b:00.0"
-    if nic.driver != "i40e":
-        version, firmware, bus = ("1.0", "", "") if nic.driver == "veth" else ("1.0.0", "", "0000:00:03.0")
+    match nic.driver:
+        case "i40e":
+            version, firmware, bus = ctx.router.kernel, "8.00 0x80008b82 1.3353.0", _bus(nic)
+        case "veth":
+            version, firmware, bus = "1.0", "", ""
+        case _:
+            version, firmware, bus = "1.0.0", "", "0000:00:03.0"
     lines = [f"driver: {nic.driver}", f"version: {version}", f"firmware-version: {firmware}", "expansion-rom-version: "]
     lines += [f"bus-info: {bus}", "supports-statistics: yes", "supports-test: no", "supports-eeprom-access: no"]
     return Reply("\n".join([*lines, "supports-register-dump: no", "supports-priv-flags: no"]) + "\n")
+
+
+def _bus(nic: Nic) -> str:
+    """eth1 to eth4 are the functions 0 to 3 of one card with four ports, eth5 to eth8 those of the next."""
+    card, function = divmod(int(nic.ifname.removeprefix("eth")) - 1, 4)
+    return f"0000:{0x3B + card:02x}:00.{function}"
 
 
 def _channels(nic: Nic) -> str:

@@ -236,6 +236,16 @@ def test_a_revert_timer_puts_the_configuration_back_and_dies_in_a_reboot() -> No
     assert lab.state("bly")["drained"]["bgp"], "a stopped timer reverts nothing"
 
 
+def test_every_interface_has_a_bus_address_of_its_own() -> None:
+    lab = SimLab()
+
+    def bus(name: str, ifname: str) -> str:
+        return next(x for x in lab.ok(name, f"ethtool -i {ifname}").splitlines() if x.startswith("bus-info: "))[10:]
+
+    assert [bus("bly", f"eth{n}") for n in range(4)] == ["0000:00:03.0", "0000:3b:00.0", "0000:3b:00.1", "0000:3b:00.2"]
+    assert bus("aebi", "eth1") == "", "veth has none"
+
+
 def test_queues_and_rings_have_their_maximums_and_are_gone_after_a_reboot_without_a_unit() -> None:
     lab = SimLab()
     assert lab.run("bly", "sudo -n ethtool -L eth1 combined 9")[0] == 1
