@@ -570,7 +570,9 @@ def end_run(run: Run, change: Change, state: ChangeState, what: Note, now: datet
         return False  # the change could not be moved on just before (it is still paused)
     try:
         with transaction.atomic():
-            ended = Run.objects.filter(~Exists(flying), pk=run.pk, ended_at__isnull=True, control=run.control)
+            ended = Run.objects.filter(
+                ~Exists(flying), pk=run.pk, ended_at__isnull=True, control=run.control, tolerated=run.tolerated
+            )
             if ended.update(ended_at=now, outcome=what.text[:200], holds=[]) != 1:
                 raise _Lost
             if not move_change(change, state, what, now):

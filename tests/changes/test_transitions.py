@@ -1,0 +1,419 @@
+"""Each guarded move by itself: what it writes, what it refuses, and that the loser of a race writes nothing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from fleet.changes import snapshots, transitions, way_back
+from fleet.changes.models import Change, Event, Run, StepRun, TargetRun
+from fleet.changes.transitions import Follow, Note, Result, StepInHand
+from fleet.core.states import CHANGE_MOVES, TARGET_MOVES, ChangeState, Control, StepState, TargetState
+from tests.changes import builders
+from tests.changes.builders import WORKER, target
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
+SAID = Note("somebody", "said so")
+C, S, T = ChangeState, StepState, TargetState
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def run(author: User, approver: User) -> Run:
+    """Two routers in one wave, a third in the next."""
+    builders.fleet(["bly", "aebi", "dekker"])
+    return builders.running(author, approver, builders.plan([["bly", "aebi"], ["dekker"]]), NOW)
+
+
+def events(kind: str) -> int:
+    return Event.objects.filter(kind=kind).count()
+
+
+def hand_of(run: Run, name: str, *, index: int | None = None) -> StepInHand:
+    """What a worker reads: the reached step, or the one with this index."""
+    row = target(run, name)
+    steps = list(row.steps.all())
+    step = next(s for s in steps if (s.index == index if index is not None else s.due_at is not None))
+    return StepInHand(step, row, run.revision.change_id)
+
+
+def claim(hand: StepInHand, at: datetime = NOW, worker: str = WORKER) -> bool:
+    return transitions.claim(hand, worker=worker, now=at, lease_s=90.0)
+
+
+def done(hand: StepInHand, follow: Follow | None = None, at: datetime = NOW, **more: Any) -> bool:
+    state = more.pop("state", S.DONE)
+    return transitions.record(hand, Result(state, "ended", {}, **more), follow, worker=WORKER, now=at)
+
+
+# --- change -------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_moves_once_and_tells_it_once(author: User) -> None:
+    change = builders.draft(author, builders.plan([["bly"]]), NOW)
+    other = Change.objects.get(pk=change.pk)
+    assert transitions.move_change(change, C.SUBMITTED, SAID, NOW)
+    assert not transitions.move_change(other, C.SUBMITTED, SAID, NOW), "read before the other moved it"
+    assert events("change submitted") == 1
+    assert Change.objects.get(pk=change.pk).generation == change.generation == 1
+
+
+@pytest.mark.parametrize("origin", list(C))
+def test_moves_of_a_change_that_the_table_does_not_have(author: User, origin: ChangeState) -> None:
+    change = Change.objects.create(title="t", author=author, created_at=NOW, state=origin)
+    for to in set(C) - CHANGE_MOVES[origin]:
+        with pytest.raises(AssertionError, match="not a legal move"):
+            transitions.move_change(change, to, SAID, NOW)
+    assert Event.objects.count() == 0
+
+
+# --- target -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("origin", list(T))
+def test_moves_of_a_target_that_the_table_does_not_have(run: Run, origin: TargetState) -> None:
+    row = target(run, "bly")
+    row.state = origin
+    for to in set(T) - TARGET_MOVES[origin]:
+        with pytest.raises(AssertionError, match="not a legal move"):
+            transitions.move_target(row, to, SAID, NOW)
+
+
+def test_a_target_that_moved_meanwhile_is_not_moved_again(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    one, other = target(run, "bly"), target(run, "bly")
+    assert transitions.move_target(one, T.DRAINING, SAID, NOW)
+    assert not transitions.move_target(other, T.DRAINING, SAID, NOW)
+    assert events("target draining") == 1
+
+
+# --- admit --------------------------------------------------------------------------------------------------------
+
+
+def admit(run: Run, *names: str, generation: int | None = None) -> bool:
+    rows = [target(run, n) for n in names]
+    read = snapshots.admission_generation() if generation is None else generation
+    return transitions.admit(rows, read, SAID, NOW)
+
+
+def test_beginning_holds_the_device_and_makes_its_baseline_due(run: Run) -> None:
+    assert admit(run, "bly", "aebi")
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained) == (T.BASELINING, True, False)
+    assert [s.due_at for s in row.steps.all()] == [NOW] + [None] * 6
+    assert events("target baselining") == 2
+    assert target(run, "dekker").state == T.PENDING
+
+
+def test_a_snapshot_older_than_the_newest_start_starts_nothing(run: Run) -> None:
+    read = snapshots.admission_generation()
+    assert admit(run, "bly", generation=read)
+    assert not admit(run, "aebi", generation=read)
+    assert target(run, "aebi").state == T.PENDING
+    assert snapshots.admission_generation() == read + 1
+
+
+def test_all_begin_or_none(run: Run) -> None:
+    assert admit(run, "bly")
+    read = snapshots.admission_generation()
+    assert not admit(run, "aebi", "bly")
+    assert target(run, "aebi").state == T.PENDING
+    assert snapshots.admission_generation() == read, "nothing is written by the one that loses"
+
+
+@pytest.mark.parametrize("control", [Control.PAUSE, Control.ABORT, Control.ROLLBACK])
+def test_nothing_begins_after_a_stop(run: Run, control: Control) -> None:
+    assert transitions.ask(run, control, SAID, NOW)
+    assert not admit(run, "bly")
+
+
+def test_a_device_is_in_one_change_at_a_time(run: Run, author: User, approver: User) -> None:
+    assert admit(run, "bly")
+    other = builders.running(author, approver, builders.plan([["bly"]]), NOW)
+    assert not admit(other, "bly")
+    assert target(other, "bly").state == T.PENDING
+
+
+# --- claim --------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_enters_the_phase_of_its_step(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert claim(hand)
+    assert done(hand, Follow(T.BASELINING, reach=1))
+    drain = hand_of(run, "bly", index=1)
+    assert claim(drain)
+    row = target(run, "bly")
+    assert (row.state, row.drained, row.drained_at) == (T.DRAINING, True, NOW)
+    step = StepRun.objects.get(pk=drain.row.pk)
+    assert (step.state, step.claimed_by, step.due_at) == (S.CLAIMED, WORKER, after(90))
+    assert (drain.row.generation, drain.target.generation) == (step.generation, row.generation), "in step with the rows"
+
+
+def test_a_step_is_not_claimed_before_it_is_reached_or_due(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    assert not claim(hand_of(run, "bly", index=1))
+    assert not claim(hand_of(run, "bly"), after(-1))
+    assert events("step claimed") == 0
+
+
+def test_a_claimed_step_is_nobody_elses_until_its_lease_ends(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    first = hand_of(run, "bly")
+    assert claim(first)
+    assert not claim(hand_of(run, "bly"), after(89), "worker-2")
+    second = hand_of(run, "bly")
+    assert claim(second, after(90), "worker-2")
+    assert not transitions.write_ahead(first, {"a": 1}, after(91)), "too late to touch the device"
+    assert not done(first, Follow(T.BASELINING, reach=1), after(91)), "too late to tell"
+    assert done(second, Follow(T.BASELINING, reach=1), after(92))
+    assert events("step claimed") == 2
+    assert "the lease had expired" in Event.objects.filter(kind="step claimed").latest("id").text
+
+
+@pytest.mark.parametrize("control", [Control.PAUSE, Control.ABORT, Control.ROLLBACK])
+def test_no_worker_starts_a_step_after_a_stop(run: Run, control: Control) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert transitions.ask(run, control, SAID, NOW)
+    assert not claim(hand)
+    assert StepRun.objects.get(pk=hand.row.pk).state == S.READY
+
+
+def on_the_way_back(run: Run, name: str = "bly") -> StepInHand:
+    """A target whose nic step failed, with the first step of its way back in hand."""
+    builders.begin(run, [name], NOW)
+    builders.walk(run, name, NOW, until="nic")
+    builders.fail_step(run, name, NOW, "no")
+    return hand_of(run, name)
+
+
+@pytest.mark.parametrize(("control", "may"), [(Control.PAUSE, False), (Control.ABORT, True), (Control.ROLLBACK, True)])
+def test_the_way_back_goes_on_after_an_abort_and_stands_still_in_a_pause(run: Run, control: Control, may: bool) -> None:
+    hand = on_the_way_back(run)
+    assert transitions.ask(run, control, SAID, NOW)
+    assert claim(hand, after(60)) is may
+
+
+def test_a_claim_for_a_target_that_was_turned_round_is_refused(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    row = target(run, "bly")
+    assert transitions.move_target(row, T.STUCK, SAID, NOW)
+    assert not claim(hand)
+
+
+# --- write ahead, record ------------------------------------------------------------------------------------------
+
+
+def test_what_restores_the_device_is_kept_from_the_first_time(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert claim(hand)
+    assert transitions.write_ahead(hand, {"queues": 4}, NOW)
+    assert transitions.write_ahead(hand, {"queues": 8}, after(1))
+    step = StepRun.objects.get(pk=hand.row.pk)
+    assert (step.artifact, step.sent_at) == ({"queues": 4}, after(1))
+
+
+def test_a_wait_is_told_once_and_again_when_its_reasons_change(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    for turn, reasons in enumerate([("cold",), ("cold",), ("cold",), ("warm",)]):
+        hand = hand_of(run, "bly")
+        assert claim(hand, after(turn))
+        assert done(hand, state=S.READY, reasons=reasons, due_at=after(turn + 1), at=after(turn))
+    assert events("step waits") == 2
+    assert events("step claimed") == 1, "a step that waits begins once"
+
+
+def test_failed_in_traffic_stays_and_says_why(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW, until="soak")
+    builders.fail_step(run, "bly", NOW, "drops on eth0")
+    row = target(run, "bly")
+    assert (row.state, row.drained, row.reasons) == (T.SOAKING, False, ["drops on eth0"])
+    assert [t.name for t in TargetRun.objects.filter(run=run).failing()] == ["bly"]
+
+
+def test_ending_and_beginning_the_next_in_one_go(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    first, drain = hand_of(run, "bly"), hand_of(run, "bly", index=1)
+    drain.target = first.target
+    assert claim(first)
+    ended = Result(S.DONE, "done", {"x": 1})
+    assert transitions.record_and_claim(first, ended, drain, None, worker=WORKER, now=after(1), lease_s=90.0)
+    one, two = StepRun.objects.filter(pk__in=[first.row.pk, drain.row.pk]).order_by("index")
+    assert (one.state, one.data, one.due_at, one.ended_at) == (S.DONE, {"x": 1}, None, after(1))
+    assert (two.state, two.due_at, two.attempt, two.data) == (S.CLAIMED, after(91), 1, {})
+    assert target(run, "bly").state == T.DRAINING
+    assert transitions.write_ahead(drain, {"was": 1}, after(2)), "what is in hand is in step with the rows"
+    assert done(drain, Follow(T.DRAINED, reach=2, via=T.DRAINED), after(3))
+
+
+@pytest.mark.parametrize("control", [Control.PAUSE, Control.ABORT])
+def test_after_a_stop_the_end_is_told_and_nothing_begins(run: Run, control: Control) -> None:
+    builders.begin(run, ["bly"], NOW)
+    first, drain = hand_of(run, "bly"), hand_of(run, "bly", index=1)
+    drain.target = first.target
+    assert claim(first)
+    assert transitions.ask(run, control, SAID, NOW)
+    before = Event.objects.count()
+    ended = Result(S.DONE, "done", {})
+    assert not transitions.record_and_claim(first, ended, drain, None, worker=WORKER, now=NOW, lease_s=90.0)
+    assert Event.objects.count() == before
+    assert StepRun.objects.get(pk=first.row.pk).state == S.CLAIMED, "nothing was written"
+    assert done(first, Follow(T.BASELINING, reach=1))
+
+
+# --- turning round -----------------------------------------------------------------------------------------------
+
+
+def turn(run: Run, name: str, at: datetime, *, admission: int | None = None) -> bool:
+    """What the tick does."""
+    row = target(run, name)
+    steps = list(row.steps.all())
+    open_step = next((s for s in steps if s.state in {S.READY, S.CLAIMED} and s.due_at is not None), None)
+    back = way_back.rows(row, steps, [way_back.view(s) for s in steps], at)
+    return transitions.roll_back(row, open_step, back, SAID, at, admission=admission)
+
+
+def test_nobody_is_turned_round_while_a_worker_holds_the_step(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW, until="nic", step_s=0)
+    assert not turn(run, "bly", after(89))
+    assert turn(run, "bly", after(90)), "the lease is over"
+    titles = [s.title for s in target(run, "bly").steps.all() if s.back]
+    assert titles == ["undo nic", "verify", "undrain igp", "undrain bgp"]
+
+
+def test_the_worker_of_the_step_that_was_taken_out_of_reach_is_too_late(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW, until="nic", step_s=0)
+    row = target(run, "bly")
+    late = StepInHand(next(s for s in row.steps.all() if s.state == S.CLAIMED), row, run.revision.change_id)
+    assert turn(run, "bly", after(90))
+    assert not transitions.write_ahead(late, {"x": 1}, after(91))
+    assert not done(late, Follow(T.APPLYING, reach=3), after(91))
+    assert target(run, "bly").state == T.ROLLING_BACK
+
+
+def test_what_was_never_touched_is_rolled_back_at_once(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert claim(hand)
+    assert done(hand, Follow(T.BASELINING, reach=1))
+    drain = hand_of(run, "bly")
+    assert claim(drain)
+    assert done(drain, state=S.READY, due_at=after(5))
+    assert turn(run, "bly", after(1))
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained, row.changed) == (T.ROLLED_BACK, False, False, False)
+    assert events("target rolled_back") == 1
+
+
+def test_what_carries_traffic_needs_the_newest_admission_to_be_drained_again(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW)
+    read = snapshots.admission_generation()
+    builders.begin(run, ["aebi"], NOW)
+    assert not turn(run, "bly", NOW, admission=read)
+    assert target(run, "bly").state == T.DONE
+    assert turn(run, "bly", NOW, admission=read + 1)
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained) == (T.ROLLING_BACK, True, True)
+    assert snapshots.admission_generation() == read + 2
+
+
+def test_a_device_that_another_change_holds_is_not_taken_back(run: Run, author: User, approver: User) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW)
+    other = builders.running(author, approver, builders.plan([["bly"]]), NOW)
+    builders.begin(other, ["bly"], NOW)
+    assert not turn(run, "bly", NOW, admission=snapshots.admission_generation())
+
+
+def test_left_for_a_person_as_it_is(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.walk(run, "bly", NOW, until="nic", step_s=0)
+    row = target(run, "bly")
+    step = next(s for s in row.steps.all() if s.state == S.CLAIMED)
+    assert not transitions.strand(row, step, SAID, after(1)), "a worker is at it"
+    assert transitions.strand(row, step, SAID, after(90))
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained, row.changed) == (T.STUCK, True, True, None)
+    assert not [s for s in row.steps.all() if s.due_at is not None]
+
+
+@pytest.mark.parametrize("baseline_taken", [False, True])
+def test_back_to_pending_begins_again_with_a_new_baseline(run: Run, baseline_taken: bool) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert claim(hand)
+    row = target(run, "bly")
+    assert not transitions.back_to_pending(row, SAID, after(1)), "a worker is at it"
+    if baseline_taken:
+        assert done(hand, Follow(T.BASELINING, reach=1))
+    assert transitions.back_to_pending(target(run, "bly"), SAID, after(90))
+    row = target(run, "bly")
+    assert (row.state, row.engaged) == (T.PENDING, False)
+    assert {(s.state, s.due_at) for s in row.steps.all()} == {(S.READY, None)}
+    builders.begin(run, ["bly"], after(91))
+    assert builders.walk(run, "bly", after(91)) > after(91)
+    assert target(run, "bly").state == T.DONE
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_asked_meanwhile_is_not_overwritten(run: Run) -> None:
+    other = Run.objects.select_related("revision").get(pk=run.pk)
+    assert transitions.ask(run, Control.ABORT, SAID, NOW)
+    assert not transitions.ask(other, Control.PAUSE, SAID, NOW)
+    assert builders.control_of(run) is Control.ABORT
+
+
+def finish(run: Run) -> bool:
+    change = run.revision.change
+    return transitions.end_run(run, change, C.FAILED, Note("engine", "failed: x"), NOW)
+
+
+def test_a_run_ends_once(run: Run) -> None:
+    other = Run.objects.select_related("revision__change").get(pk=run.pk)
+    assert finish(run)
+    assert not finish(other)
+    assert events("change failed") == 1
+
+
+def test_a_run_with_something_in_flight_does_not_end(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    assert not finish(run)
+    assert Change.objects.get(pk=run.revision.change_id).state == C.RUNNING
+
+
+@pytest.mark.parametrize("meanwhile", [{"control": Control.ROLLBACK}, {"tolerated": 1}])
+def test_a_run_does_not_end_over_what_was_asked_meanwhile(run: Run, meanwhile: dict[str, Any]) -> None:
+    Run.objects.filter(pk=run.pk).update(**meanwhile)
+    assert not finish(run)
+
+
+def test_a_run_that_is_still_paused_does_not_succeed(run: Run) -> None:
+    change = run.revision.change
+    assert transitions.move_change(change, C.PAUSED, SAID, NOW)
+    assert not transitions.end_run(run, change, C.SUCCEEDED, SAID, NOW)
+
+
+def test_release_takes_a_stuck_device_out_of_slipways_hands(run: Run) -> None:
+    builders.begin(run, ["bly"], NOW)
+    builders.stuck(run, "bly", NOW)
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained) == (T.STUCK, True, True)
+    assert transitions.release([row, target(run, "aebi")], Note("ann", "new card"), NOW) == 1
+    assert transitions.release([row], SAID, NOW) == 0, "once"
+    row = target(run, "bly")
+    assert (row.state, row.engaged, row.drained, row.released_by) == (T.STUCK, False, False, "ann")
