@@ -152,8 +152,10 @@ def _path(row: Mapping[str, Json]) -> tuple[str, str] | None:
     if kernel.get("none"):
         return ("no route", said)
     if kernel.get("local"):
-        # An own address: the daemon calls it connected on its interface, the kernel has it in the local table.
-        return (said, said) if any(not gateway for gateway, _ in hops) else ("delivered here", said)
+        # An own address: the kernel's local table goes before whatever a daemon says, so a
+        # gateway there is evidence of nothing. (Seen on a
+        # BIRD router whose loopback is in no protocol: BIRD named its default route for it.)
+        return (said, said) if any(not gateway for gateway, _ in hops) else None
     mine = (str(kernel.get("gateway") or ""), str(kernel.get("dev")))
     # Of several equal paths the kernel names one.
     return (said, said) if mine in hops else (f"{mine[0] or 'directly'} on {mine[1]}", said)
