@@ -107,6 +107,36 @@ def refusals(one: Card) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The cards that a step is about, those that `all` or a pattern leaves alone and why, and why it cannot be."""
+
+    cards: tuple[Card, ...]
+    left_alone: Mapping[str, str]
+    reasons: tuple[Reason, ...] = ()
+
+
+def choice(names: Iterable[str], cards: Iterable[Card], params: NicParams, *, device: str) -> Choice:
+    """Which of the cards that match are meant. Pure.
+
+    A name means that card. A pattern means those that have what is asked for, and refuses where it is too much for
+    one of them. `all` means every card that can do what is asked for: a management port with one queue stays as it is.
+    """
+    names, kept, left = tuple(names), [], {}
+    for one in cards:
+        cannot = refusals(one)
+        bare = any(one.found.get(option) is None for option in one.wanted)
+        if cannot and (params.interface == "all" or (params.is_pattern and bare)):
+            left[one.name] = f"{cannot[0].found}, {cannot[0].wanted} wanted"
+        else:
+            kept.append(one)
+    reasons = [reason for one in kept for reason in refusals(one)]
+    if not kept:
+        found = "; ".join(f"{name}: {why}" for name, why in left.items()) or ", ".join(names) or "none"
+        reasons = [Reason(f"interfaces of {device}", found[:400], f"{params.interface}, with what is asked for")]
+    return Choice(tuple(kept), left, tuple(reasons))
+
+
 class Nic:
     """Set queues and rings. The artifact holds what was set, the unit file, and whether it was enabled."""
 
@@ -122,11 +152,12 @@ class Nic:
 
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = NicParams.model_validate(spec.params)
-        cards = _cards_of_facts(facts, params)
-        refused = [reason for one in cards for reason in refusals(one)]
-        if refused:
-            raise Impossible(refused[0])
+        chosen = _choice_of_facts(facts, params, device.name)
+        if chosen.reasons:
+            raise Impossible(chosen.reasons[0])
+        cards = chosen.cards
         lines = [f"{r.subject}: {r.found} -> {r.wanted}\n" for one in cards for r in one.different()]
+        lines += [f"{name} left alone: {why}\n" for name, why in chosen.left_alone.items()]
         commands = [render.setting(option, one.name, wanted) for one in cards for option, wanted in one.wanted.items()]
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
@@ -134,47 +165,41 @@ class Nic:
             estimate_s=self.estimate_s, within_s=self.within_s,
         )  # fmt: skip
 
-    def _look(self, session: Session, step: Step) -> tuple[tuple[Card, ...], dict[str, Answer], Look | None]:
+    def _look(self, session: Session, step: Step) -> tuple[Choice, dict[str, Answer], Look | None]:
         """The cards that are meant, the unit file, and the look that says why they cannot be told."""
         params = NicParams.model_validate(step.params)
         names = parse.interfaces(session.run(_LINKS).out)
         if names is None:
             reason = Reason(f"interfaces of {step.device.name}", "no list that can be read", "ip -j link show")
-            return (), {}, Look(Seen.UNKNOWN, (reason,))
-        chosen = [name for name in names if params.chooses(name)]
-        reads = {f"{option}:{n}": ["ethtool", read, n] for n in chosen for option, read in _READ.items()}
+            return Choice((), {}), {}, Look(Seen.UNKNOWN, (reason,))
+        matching = [name for name in names if params.chooses(name)]
+        reads = {f"{option}:{n}": ["ethtool", read, n] for n in matching for option, read in _READ.items()}
         answers = session.batch({**reads, "unit": ["cat", render.FILE], "enabled": _ENABLED}, root=True)
-        cards = tuple(
+        cards = (
             card(name, _amounts(answers.get(f"-L:{name}")), _amounts(answers.get(f"-G:{name}")), params)
-            for name in chosen
+            for name in matching
         )
-        if params.is_pattern:
-            # A bridge or a VLAN has no queues of its own: a pattern means the cards that can do it.
-            cards = tuple(one for one in cards if all(one.found.get(option) is not None for option in one.wanted))
-        reasons = [reason for one in cards for reason in refusals(one)]
-        if not cards:
-            found = f"{', '.join(names) or 'none'}, none of them with what is wanted" if chosen else ", ".join(names)
-            reasons = [Reason(f"interfaces of {step.device.name}", found, params.interface)]
-        return cards, answers, Look(Seen.IMPOSSIBLE, tuple(reasons)) if reasons else None
+        chosen = choice(names, cards, params, device=step.device.name)
+        return chosen, answers, Look(Seen.IMPOSSIBLE, chosen.reasons) if chosen.reasons else None
 
     def precheck(self, session: Session, step: Step) -> Look:
-        cards, answers, refused = self._look(session, step)
+        chosen, answers, refused = self._look(session, step)
         if refused is not None:
             return refused
-        if not _not_yet(cards, answers):
-            return Look(Seen.ALREADY, (), _data(cards))
+        if not _not_yet(chosen.cards, answers):
+            return Look(Seen.ALREADY, (), _data(chosen))
         artifact: dict[str, Json] = {
-            "interfaces": {one.name: one.before() for one in cards},
+            "interfaces": {one.name: one.before() for one in chosen.cards},
             "unit": answers["unit"].out if answers["unit"].ok else None,
             "enabled": answers["enabled"].out.strip() == "enabled",
         }
-        return Look(Seen.READY, (), _data(cards), artifact)
+        return Look(Seen.READY, (), _data(chosen), artifact)
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        cards, answers, refused = self._look(session, step)
+        chosen, answers, refused = self._look(session, step)
         if refused is not None:
             raise Impossible(refused.reasons[0])
-        lines = _lines({one.name: one.wanted for one in cards})
+        lines = _lines({one.name: one.wanted for one in chosen.cards})
         before = answers["unit"].out if answers["unit"].ok else ""
         session.batch(_named(lines.values()), timeout_s=min(30.0, deadline_s), root=True)
         session.put(render.FILE, render.unit_text(before, lines))
@@ -184,11 +209,11 @@ class Nic:
 
     def observe(self, session: Session, step: Step) -> Look:
         """DONE when every card reads back as wanted and the unit is there and enabled."""
-        cards, answers, refused = self._look(session, step)
+        chosen, answers, refused = self._look(session, step)
         if refused is not None:
             return refused
-        left = _not_yet(cards, answers)
-        return Look(Seen.NOT_DONE if left else Seen.DONE, left, _data(cards))
+        left = (*_lost(chosen, step.artifact), *_not_yet(chosen.cards, answers))
+        return Look(Seen.NOT_DONE if left else Seen.DONE, left, _data(chosen))
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         before, unit, enabled = _artifact(step)
@@ -204,19 +229,19 @@ class Nic:
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
         before, unit, _ = _artifact(step)
-        cards, answers, refused = self._look(session, step)
+        chosen, answers, refused = self._look(session, step)
         if refused is not None:
             return refused
         wrong = [
             reason
-            for one in cards
+            for one in chosen.cards
             if one.name in before
             for reason in Card(one.name, one.found, before[one.name]).different()
         ]
         now = answers["unit"].out if answers["unit"].ok else None
         if now != unit:
             wrong.append(Reason(render.FILE, "not as before", "the content from before, or no file"))
-        return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), _data(cards))
+        return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), _data(chosen))
 
 
 def _amounts(answer: Answer | None) -> parse.Amounts | None:
@@ -248,8 +273,16 @@ def _not_yet(cards: Iterable[Card], answers: Mapping[str, Answer]) -> tuple[Reas
     return tuple(reasons)
 
 
-def _data(cards: Iterable[Card]) -> Mapping[str, Json]:
-    return {"interfaces": {one.name: one.before() for one in cards}}
+def _lost(chosen: Choice, artifact: Mapping[str, Json] | None) -> tuple[Reason, ...]:
+    """Cards that were meant before the first touch and cannot be read as such any more: not a success."""
+    before = (artifact or {}).get("interfaces")
+    gone = sorted(set(before) - {one.name for one in chosen.cards}) if isinstance(before, Mapping) else []
+    return tuple(Reason(name, chosen.left_alone.get(name, "no such interface"), "as wanted") for name in gone)
+
+
+def _data(chosen: Choice) -> Mapping[str, Json]:
+    before = {one.name: one.before() for one in chosen.cards}
+    return {"interfaces": before, **({"left_alone": dict(chosen.left_alone)} if chosen.left_alone else {})}
 
 
 def _artifact(step: Step) -> tuple[Mapping[str, Mapping[str, Mapping[str, int]]], str | None, bool]:
@@ -261,24 +294,21 @@ def _artifact(step: Step) -> tuple[Mapping[str, Mapping[str, Mapping[str, int]]]
     return before, unit if isinstance(unit, str) else None, held.get("enabled") is True
 
 
-def _cards_of_facts(facts: Mapping[str, Json], params: NicParams) -> tuple[Card, ...]:
+def _choice_of_facts(facts: Mapping[str, Json], params: NicParams, device: str) -> Choice:
     """The cards as the facts saw them; none where they say nothing. The device is asked again before it is touched.
 
     facts.interfaces: name -> {"channels": {"rx", "tx", "combined" now, "max": {...}} or null, "rings": the same}.
     """
     listed = facts.get("interfaces")
     if not isinstance(listed, Mapping):
-        return ()
-    cards = []
-    for name, row in listed.items():
-        if isinstance(row, Mapping) and name != "lo" and params.chooses(name):
-            one = card(name, _of_facts(row.get("channels")), _of_facts(row.get("rings")), params)
-            if not params.is_pattern or all(one.found.get(option) is not None for option in one.wanted):
-                cards.append(one)
-    if not cards:
-        names = ", ".join(name for name in listed if name != "lo")
-        raise Impossible(Reason("interfaces", names or "none", f"{params.interface}, with what is asked for"))
-    return tuple(cards)
+        return Choice((), {})
+    rows = {name: row for name, row in listed.items() if isinstance(row, Mapping) and name != "lo"}
+    cards = (
+        card(name, _of_facts(row.get("channels")), _of_facts(row.get("rings")), params)
+        for name, row in rows.items()
+        if params.chooses(name)
+    )
+    return choice(rows, cards, params, device=device)
 
 
 def _of_facts(section: Json) -> parse.Amounts | None:

@@ -155,6 +155,14 @@ def test_a_change_is_done_found_again_and_rolled_back(walk: Walk, verb: str) -> 
     assert not walk.lab.net.routers[walk.device.name].unknown
 
 
+def test_all_cards_are_those_that_have_queues_to_set(walk: Walk) -> None:
+    step = walk.made("nic", {"interface": "all", "queues": 3}, walk.facts())
+    assert "eth0 left alone: a maximum of 1, 3 wanted\n" in step.planned.diff
+    outcome, _ = walk.go(step)
+    assert outcome.kind is OutcomeKind.DONE and outcome.changed, outcome
+    assert "eth0" in outcome.data["left_alone"] and {"eth1", "eth2"} <= set(outcome.data["interfaces"])
+
+
 def test_a_router_cut_off_by_its_own_configuration_puts_itself_back(walk: Walk) -> None:
     drained(walk)
     step = walk.made("routing", other_kind("routing", walk.device.suite), walk.facts())

@@ -140,7 +140,7 @@ def test_a_second_change_keeps_what_the_first_made_persistent() -> None:
 
 def test_a_maximum_is_named() -> None:
     session, _ = machine()
-    look = Nic().precheck(session, nic({"queues": 12}))
+    look = Nic().precheck(session, nic({"interface": "*", "queues": 12}))
     assert look.seen is Seen.IMPOSSIBLE
     assert [(r.subject, r.found) for r in look.reasons] == [
         ("eth1, rx queues", "a maximum of 8"),
@@ -148,12 +148,55 @@ def test_a_maximum_is_named() -> None:
     ]
 
 
+def test_all_means_the_cards_that_can_and_names_those_that_are_left_alone() -> None:
+    session, cards = machine()
+    cards.cards["eth0"] = Card({"combined": 1}, {"combined": 1})  # management: one queue
+    wanted = nic({"interface": "all", "queues": 12})
+    look = Nic().precheck(session, wanted)
+    assert look.seen is Seen.READY and look.artifact is not None, look.reasons
+    assert set(look.artifact["interfaces"]) == {"eth2"}
+    left = {
+        "eth0": "a maximum of 1, 12 wanted",
+        "eth1": "a maximum of 8, 12 wanted",
+        "br0": "a card that does not let them be set, 12 wanted",
+    }
+    assert look.data["left_alone"] == left
+    held = replace(wanted, artifact=look.artifact)
+    Nic().apply(session, held, deadline_s=30)
+    assert cards.cards["eth2"].now["combined"] == 12
+    assert cards.cards["eth0"].now == {"combined": 1} and cards.cards["eth1"].now == {"rx": 8, "tx": 8}
+    assert {argv[2] for argv in session.said("-L")} == {"eth2"} and "eth0" not in session.files[FILE]
+    done = Nic().observe(session, held)
+    assert done.seen is Seen.DONE and done.data["left_alone"] == left
+    Nic().rollback(session, held, deadline_s=30)
+    assert Nic().observe_rollback(session, held).seen is Seen.DONE
+
+
+def test_all_is_impossible_only_where_no_card_can() -> None:
+    session, _ = machine()
+    look = Nic().precheck(session, nic({"interface": "all", "queues": 64}))
+    assert look.seen is Seen.IMPOSSIBLE
+    (reason,) = look.reasons
+    assert "eth1: a maximum of 8, 64 wanted; eth2: a maximum of 16, 64 wanted; br0: " in reason.found
+
+
+def test_a_card_that_was_meant_and_cannot_be_read_any_more_is_not_done() -> None:
+    session, cards = machine()
+    wanted = nic({"queues": 4})
+    held = replace(wanted, artifact=Nic().precheck(session, wanted).artifact)
+    Nic().apply(session, held, deadline_s=30)
+    cards.cards["eth2"] = Card({}, {})
+    look = Nic().observe(session, held)
+    assert look.seen is Seen.NOT_DONE
+    assert [(r.subject, r.found) for r in look.reasons] == [("eth2", "a card that does not let them be set, 4 wanted")]
+
+
 def test_a_card_that_cannot_and_one_that_is_not_there_are_impossible() -> None:
     session, _ = machine()
     look = Nic().precheck(session, nic({"interface": "eth1", "rings_rx": 512}))
     assert look.seen is Seen.IMPOSSIBLE and "does not let them be set" in look.reasons[0].found
     look = Nic().precheck(session, nic({"interface": "eth9", "queues": 2}))
-    assert look.seen is Seen.IMPOSSIBLE and look.reasons[0].wanted == "eth9"
+    assert look.seen is Seen.IMPOSSIBLE and look.reasons[0].wanted.startswith("eth9")
 
 
 def test_an_exit_status_of_0_is_not_believed() -> None:
@@ -196,7 +239,8 @@ FACTS = {
 
 def test_the_plan_shows_what_changes_from_the_facts_and_refuses_what_a_card_cannot() -> None:
     planned = Nic().plan(StepSpec("nic", {"queues": 4}), FRR, FACTS)
-    assert planned.diff == "eth1, rx queues: 8 -> 4\neth1, tx queues: 8 -> 4\n"
+    left = "br0 left alone: a card that does not let them be set, 4 wanted\n"
+    assert planned.diff == f"eth1, rx queues: 8 -> 4\neth1, tx queues: 8 -> 4\n{left}"
     assert planned.commands == ("ethtool -L eth1 rx 4 tx 4", f"write and enable {FILE}")
     with pytest.raises(Impossible, match="a maximum of 8"):
         Nic().plan(StepSpec("nic", {"queues": 9}), FRR, FACTS)
