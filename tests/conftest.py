@@ -24,6 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 _left_out: dict[str, int] = {}
 
 
+def pytest_configure() -> None:
+    """People are made quickly. Only here: the product's settings hash as slowly as they are meant to."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["tests.passwords.OneRound"]
+
+
 # --- what is missing is said ---------------------------------------------------------------------------------------
 
 

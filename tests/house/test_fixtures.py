@@ -52,6 +52,21 @@ def test_child_processes_see_what_the_test_wrote(child_environment: dict[str, st
     assert done.stdout == "written-by-the-test\n", done.stderr
 
 
+def test_passwords_of_tests_are_quick_and_good_for_the_product_too(
+    author: User, child_environment: dict[str, str]
+) -> None:
+    assert author.password.startswith("pbkdf2_sha256$1$")
+    code = """
+        import django; django.setup()
+        from django.contrib.auth.hashers import get_hasher
+        from django.contrib.auth.models import User
+        print(User.objects.get().check_password("author-password"), get_hasher().iterations >= 600_000)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, env=child_environment, capture_output=True, text=True)
+    assert done.stdout == "True True\n", done.stderr
+
+
 @pytest.mark.parametrize("turn", [1, 2])
 def test_append_only_tables_are_emptied_between_tests_and_refuse_within(transactional_db: None, turn: int) -> None:
     assert Event.objects.count() == 0
