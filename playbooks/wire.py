@@ -27,6 +27,7 @@ _HEAD = (
     'bi() {{ m=$1; shift; for i in /sys/class/net/*; do i=${{i##*/}}; [ "$i" = lo ] || b "$m:$i" "$@" "$i"; done; }}\n'
 )
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.:/-]+)?")
+_STATUS = re.compile(r"[0-9]{1,3}")
 
 
 def command(argv: Sequence[str], *, root: bool, become: str) -> str:
@@ -75,18 +76,18 @@ def batch_answers(text: str, *, token: str) -> dict[str, Answer]:
     A section without its end line is left out; so is the `NAME:*` of a device without interfaces. Never raises.
     """
     answers: dict[str, Answer] = {}
-    mark = re.escape(token)
-    begin = re.compile(rf"^{mark} (\S+) begin\n", re.MULTILINE)
-    at = 0
-    while start := begin.search(text, at):
-        name = start[1]
-        end = re.compile(rf"\n{mark} {re.escape(name)} end ([0-9]{{1,3}})(?:\n|\Z)").search(text, start.end())
-        if end is None:
-            at = start.end()
-            continue
-        at = end.end()
-        if not name.endswith(":*"):
-            answers[name] = Answer(status=int(end[1]), out=text[start.end() : end.start()], err="")
+    begun, out = "", ""
+    # Split at the token and not matched by a pattern: every batch has a new token, and compiling patterns with it was
+    # a third of a leg's CPU time (29 of 89 s under the profiler).
+    for piece in f"\n{text}".split(f"\n{token} ")[1:]:
+        line, newline, rest = piece.partition("\n")
+        match line.split(" "):
+            case [name, "begin"] if name and newline:
+                begun, out = name, rest
+            case [name, "end", status] if name == begun and _STATUS.fullmatch(status):
+                if not name.endswith(":*"):
+                    answers[name] = Answer(status=int(status), out=out, err="")
+                begun = ""
     return answers
 
 
