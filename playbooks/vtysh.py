@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fleet.core.model import Json
 
@@ -36,6 +37,7 @@ def blocks(config: str) -> tuple[Block, ...]:
     return tuple(Block(heading, tuple(lines)) for heading, lines in found)
 
 
+@lru_cache(maxsize=256)  # running and saved configuration of 100 routers: looks in a row mostly find the same text
 def statements(config: str) -> frozenset[tuple[str, str]]:
     """Every statement of a configuration with the block it stands in, without order: for comparing two of them."""
 

@@ -55,8 +55,10 @@ def _spread(listed: Sequence[tuple[str, str]]) -> list[str]:
     """First, last, then middle prefix of each set of next hops, the sets in turn."""
     groups: dict[str, list[str]] = {}
     for prefix, hops in listed:
-        address = address_in(prefix)
-        if prefix != "default" and address is not None:
-            groups.setdefault(hops, []).append(address)
+        if prefix != "default":
+            groups.setdefault(hops, []).append(prefix)
     turns = [[group[0], group[-1], group[len(group) // 2]] for _, group in sorted(groups.items())]
-    return [turn[n] for n in range(3) for turn in turns]
+    # Only these few are read as addresses: reading all was a third of a baseline's CPU time (43 ms for 258 routes
+    # under the profiler), and a router may have 20,000.
+    found = (address_in(turn[n]) for n in range(3) for turn in turns)
+    return [address for address in found if address is not None]
