@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests import needs
 from tests.redis import RedisServer, private_redis
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 _left_out: dict[str, int] = {}
+
+# Property tests: a few examples each time they are run by hand (tests/core as a folder: under 5 s), more where nobody
+# waits. How fast the machine is just now is no property. HYPOTHESIS_PROFILE=ci asks for the long look anywhere.
+_SLOW_IS_FINE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis_settings.register_profile("quick", max_examples=30, **_SLOW_IS_FINE)
+hypothesis_settings.register_profile("ci", hypothesis_settings.get_profile("ci"), max_examples=200, **_SLOW_IS_FINE)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick"))
 
 
 def pytest_configure() -> None:

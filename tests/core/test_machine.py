@@ -267,6 +267,7 @@ class Fleet(RuleBasedStateMachine):
         raise AssertionError(f"it does not come to rest: {engine.moved[-30:]}")
 
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "40"))
+# Each example is up to 60 moves; the profile (tests/conftest.py) counts single values.
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES") or settings.default.max_examples // 3)
 TestFleet = Fleet.TestCase
 TestFleet.settings = settings(max_examples=EXAMPLES, stateful_step_count=60, deadline=None)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core import plan as planning
@@ -69,7 +69,6 @@ plans = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(plans)
 def test_a_plan_comes_back_from_json_as_it_was(plan: Plan) -> None:
     stored = json.loads(json.dumps(to_json(plan)))
@@ -87,7 +86,6 @@ def shuffled(value: Any, turn: int) -> Any:
     return value
 
 
-@settings(max_examples=40, deadline=None)
 @given(plans, st.integers(0, 1))
 def test_the_digest_does_not_depend_on_the_order_of_keys(plan: Plan, turn: int) -> None:
     stored = to_json(plan)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core import waves
@@ -153,14 +153,12 @@ def topologies(draw: st.DrawFn, routers: int = 5) -> Topology:
     return Topology(domain_of, frozenset(externals), links, keep)
 
 
-@settings(max_examples=120, deadline=None)
 @given(topologies(), st.data())
 def test_what_a_drained_set_breaks(topology: Topology, data: st.DataObject) -> None:
     drained = data.draw(st.lists(st.sampled_from(sorted(topology.domain_of)), unique=True))
     assert cuts(topology, *drained) == broken_by_reference(topology, drained)
 
 
-@settings(max_examples=60, deadline=None)
 @given(topologies(), st.data())
 def test_asking_about_one_router_finds_all_that_its_drain_adds(topology: Topology, data: st.DataObject) -> None:
     """`about` leaves out promises: never one that was kept without that router and is broken with it."""
@@ -177,7 +175,6 @@ def test_asking_about_one_router_finds_all_that_its_drain_adds(topology: Topolog
 stages = st.lists(st.one_of(st.integers(1, 6), st.integers(1, 100).map(lambda n: f"{n}%")), max_size=3).map(tuple)
 
 
-@settings(max_examples=80, deadline=None)
 @given(topologies(6), stages)
 def test_built_waves_are_safe_complete_and_in_order(topology: Topology, given_waves: tuple[int | str, ...]) -> None:
     names = sorted(topology.domain_of)
@@ -194,7 +191,6 @@ def test_built_waves_are_safe_complete_and_in_order(topology: Topology, given_wa
     assert all(f.severity is Severity.FATAL and f.code == "target-cuts" for f in findings)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), stages)
 def test_stages_are_cumulative_and_end_with_everyone(count: int, given_waves: tuple[int | str, ...]) -> None:
     ends = waves.sizes(given_waves, count)
