@@ -15,7 +15,7 @@ DOCS = Path(__file__).resolve().parent
 STATES_PAGE = """# States
 
 Generated from `fleet/core/states.py` by `make docs`; do not edit. What is not drawn here is refused: every move is one
-guarded UPDATE in `fleet/changes/transitions.py`, with its event in the same transaction.
+guarded UPDATE in `fleet/changes/transitions/`, with its event in the same transaction.
 
 ## Change
 

@@ -1,6 +1,6 @@
 """What the change engine remembers: change, revision, approval, run, target, step, event, seal.
 
-`state` columns are assigned in transitions.py only. Events and seals are append-only: triggers of the database refuse
+`state` columns are assigned in transitions/ only. Events and seals are append-only: triggers of the database refuse
 to update or delete them (migration 0002).
 """
 

@@ -1,6 +1,6 @@
 """The states of a change, a target and a step, and which moves between them are legal.
 
-The tables are the single source: `transitions.py` refuses what is not here, the pictures in the documentation are
+The tables are the single source: `transitions/` refuses what is not here, the pictures in the documentation are
 generated from here, and the property tests walk them.
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE_OWNER = ROOT / "fleet" / "changes" / "transitions.py"
+STATE_OWNER = ROOT / "fleet" / "changes" / "transitions"
 # Built-in functions that reach the world without an import.
 _IMPURE = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
 

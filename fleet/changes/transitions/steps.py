@@ -1,0 +1,279 @@
+"""What a worker writes of a step: claimed, written ahead, recorded."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Coalesce
+
+from fleet.changes.models import Event, Run, StepRun, TargetRun
+from fleet.changes.transitions.rows import Lost, Note, event, guarded_move, remember, walk
+from fleet.core.states import STEP_FAILED, STEP_OPEN, Control, StepState, TargetState
+
+
+@dataclass
+class StepInHand:
+    """A step row with the guard values this worker holds; kept in step with the database by `claim` and `record`."""
+
+    row: StepRun
+    target: TargetRun
+    change_id: int
+
+
+_CONTROLS_FORWARD = (Control.NONE,)
+_CONTROLS_BACK = (Control.NONE, Control.ABORT, Control.ROLLBACK)
+
+
+def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bool:
+    """Take a due step for this worker until the lease ends; the target enters the step's phase with it.
+
+    Refused (False) when another worker holds it, when the target moved, or when a person said stop.
+    """
+    step, target = hand.row, hand.target
+    controls = _CONTROLS_BACK if step.back else _CONTROLS_FORWARD
+    going = Run.objects.filter(pk=target.run_id, control__in=controls)
+    unmoved = TargetRun.objects.filter(pk=OuterRef("target_id"), generation=target.generation)
+    until = now + timedelta(seconds=lease_s)
+    phase = TargetState(step.phase)
+    try:
+        with transaction.atomic():
+            rows = StepRun.objects.filter(
+                Exists(going),
+                Exists(unmoved),
+                pk=step.pk,
+                generation=step.generation,
+                state__in=STEP_OPEN,
+                due_at__lte=now,
+            )
+            won = rows.update(
+                state=StepState.CLAIMED,
+                attempt=F("attempt") + 1,
+                generation=F("generation") + 1,
+                due_at=until,
+                claimed_by=worker,
+                first_claimed_at=Coalesce(F("first_claimed_at"), now),
+            )
+            if won != 1:
+                raise Lost
+            events = []
+            if phase is not TargetState(target.state):
+                guarded_move(target, phase, now)
+                events.append(
+                    event(
+                        hand.change_id,
+                        f"target {phase}",
+                        Note(worker, f"{target.name}: {phase}"),
+                        now,
+                        target_id=target.pk,
+                    )
+                )
+            if step.attempt == 0:  # a step that waits is claimed many times; its beginning is told once
+                events.append(
+                    event(
+                        hand.change_id,
+                        "step claimed",
+                        Note(worker, f"{target.name}: {step.title} begins"),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
+            elif step.state == StepState.CLAIMED:
+                events.append(
+                    event(
+                        hand.change_id,
+                        "step claimed",
+                        Note(worker, f"{target.name}: {step.title} taken over, the lease had expired"),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
+            Event.objects.bulk_create(events)
+    except Lost:
+        return False
+    if phase is not TargetState(target.state):
+        remember(target, phase)
+    step.generation, step.attempt, step.due_at = step.generation + 1, step.attempt + 1, until
+    step.state, step.first_claimed_at = StepState.CLAIMED, step.first_claimed_at or now
+    return True
+
+
+def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datetime) -> bool:
+    """Commit what restores the device, before it is touched (rule 3). A step's first artifact is never replaced."""
+    step = hand.row
+    values: dict[str, Any] = {"sent_at": now}
+    if step.artifact is None and artifact is not None:
+        values["artifact"] = dict(artifact)
+    rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
+    if rows.update(**values) != 1:
+        return False
+    step.sent_at = now
+    step.artifact = values.get("artifact", step.artifact)
+    return True
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step ended, or that it waits (`state` READY with `due_at`)."""
+
+    state: StepState
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    changed: bool | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What the target does after the step: its new state, the step that is reached next, the steps of a way back."""
+
+    state: TargetState
+    reach: int | None = None
+    back: tuple[StepRun, ...] = ()
+    changed: bool | None = None
+    pause: str = ""
+    via: TargetState | None = None  # a state that is passed through on the way (drained)
+
+
+def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: str, now: datetime) -> bool:
+    """Write how a step ended and what follows for its target, in one transaction.
+
+    `follow` None: the step waits, or its target goes on in the same state. Refused (False) when this worker's claim is
+    no longer the newest.
+    """
+    step, target = hand.row, hand.target
+    waits = result.state is StepState.READY
+    moved: list[TargetState] = []
+    try:
+        with transaction.atomic():
+            rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
+            written = rows.update(
+                state=result.state,
+                due_at=result.due_at,
+                data=dict(result.data),
+                reasons=list(result.reasons),
+                changed=result.changed,
+                ended_at=None if waits else now,
+            )
+            if written != 1:
+                raise Lost
+            events = []
+            # A wait is told once: the first time, and when its reasons change.
+            if not waits or list(result.reasons) != step.reasons or step.attempt == 1:
+                events.append(
+                    event(
+                        hand.change_id,
+                        f"step {'waits' if waits else result.state}",
+                        Note(worker, f"{target.name}: {step.title} {result.text}", {"reasons": list(result.reasons)}),
+                        now,
+                        target_id=target.pk,
+                        step_id=step.pk,
+                    )
+                )
+            if follow is not None:
+                moved = _follow(hand, follow, result, events, worker=worker, now=now)
+            Event.objects.bulk_create(events)
+    except Lost:
+        return False
+    step.state, step.data, step.reasons = result.state, dict(result.data), list(result.reasons)
+    step.changed, step.due_at = result.changed, result.due_at
+    for state in moved:
+        remember(target, state)
+    return True
+
+
+def record_and_claim(
+    hand: StepInHand,
+    result: Result,
+    following: StepInHand,
+    via: TargetState | None,
+    *,
+    worker: str,
+    now: datetime,
+    lease_s: float,
+) -> bool:
+    """A step is done and its worker goes on with the next: `record` and `claim` in one transaction and one UPDATE.
+
+    This is what most steps of a change do, so it is what a step costs: three statements. Refused (False) with nothing
+    written when either would be refused; then ask `record` alone, which a stop does not refuse.
+    """
+    step, upcoming, target = hand.row, following.row, copy.copy(hand.target)
+    until = now + timedelta(seconds=lease_s)
+    going = Run.objects.filter(pk=target.run_id, control__in=_CONTROLS_BACK if upcoming.back else _CONTROLS_FORWARD)
+    mine = Q(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
+    free = Q(Exists(going), pk=upcoming.pk, generation=upcoming.generation, state=StepState.READY, due_at=None)
+
+    def either(done: Any, claimed: Any, output: Any) -> Case:
+        return Case(When(pk=step.pk, then=Value(done, output)), default=claimed, output_field=output)
+
+    try:
+        with transaction.atomic():
+            written = StepRun.objects.filter(mine | free).update(
+                state=either(result.state, Value(StepState.CLAIMED), models.CharField()),
+                due_at=either(None, Value(until), models.DateTimeField()),
+                data=either(dict(result.data), F("data"), models.JSONField()),
+                reasons=either(list(result.reasons), F("reasons"), models.JSONField()),
+                changed=either(result.changed, F("changed"), models.BooleanField(null=True)),
+                ended_at=either(now, F("ended_at"), models.DateTimeField()),
+                attempt=F("attempt") + either(0, Value(1), models.IntegerField()),
+                generation=F("generation") + 1,
+                claimed_by=worker,
+                first_claimed_at=Coalesce(F("first_claimed_at"), Value(now, models.DateTimeField())),
+            )
+            if written != 2:
+                raise Lost
+            ended = Note(worker, f"{target.name}: {step.title} {result.text}", {"reasons": list(result.reasons)})
+            about = {"target_id": target.pk, "step_id": step.pk}
+            events = [event(hand.change_id, f"step {result.state}", ended, now, **about)]
+            path = [state for state in dict.fromkeys((via, TargetState(upcoming.phase))) if state is not None]
+            for state in walk(target, path, now):
+                moved = Note(worker, f"{target.name}: {state}")
+                events.append(event(hand.change_id, f"target {state}", moved, now, target_id=target.pk))
+            begins = Note(worker, f"{target.name}: {upcoming.title} begins")
+            about = {"target_id": target.pk, "step_id": upcoming.pk}
+            events.append(event(hand.change_id, "step claimed", begins, now, **about))
+            Event.objects.bulk_create(events)
+    except Lost:
+        return False
+    hand.target.state, hand.target.generation, hand.target.drained = target.state, target.generation, target.drained
+    step.state, step.data, step.reasons = result.state, dict(result.data), list(result.reasons)
+    step.changed, step.due_at, step.generation = result.changed, None, step.generation + 1
+    upcoming.state, upcoming.due_at, upcoming.first_claimed_at = StepState.CLAIMED, until, now
+    upcoming.generation, upcoming.attempt = upcoming.generation + 1, 1
+    return True
+
+
+def _follow(
+    hand: StepInHand, follow: Follow, result: Result, events: list[Event], *, worker: str, now: datetime
+) -> list[TargetState]:
+    target, moved = copy.copy(hand.target), []  # a copy: the row in hand is put right once the transaction has held
+    for state in (follow.via, follow.state):
+        if state is None or state is TargetState(target.state):
+            continue
+        guarded_move(target, state, now, reasons=result.reasons, changed=follow.changed)
+        why = f" ({'; '.join(result.reasons)})" if result.reasons else ""
+        text = f"{target.name}: {state}{why}"
+        events.append(event(hand.change_id, f"target {state}", Note(worker, text), now, target_id=target.pk))
+        moved.append(state)
+        remember(target, state)
+    if not moved and result.state in STEP_FAILED:  # it waits where it is to be turned round; it says why
+        TargetRun.objects.filter(pk=target.pk, generation=target.generation).update(reasons=list(result.reasons))
+    if follow.state is TargetState.PENDING:  # it begins again with a new baseline
+        StepRun.objects.filter(pk=hand.row.pk).update(
+            state=StepState.READY, due_at=None, ended_at=None, attempt=0, first_claimed_at=None, data={}
+        )
+    elif follow.back:
+        StepRun.objects.bulk_create(follow.back)
+    elif follow.reach is not None:
+        StepRun.objects.filter(target=target.pk, index=follow.reach, due_at=None).update(due_at=now)
+    if follow.pause:
+        Run.objects.filter(pk=target.run_id, control=Control.NONE).update(
+            control=Control.PAUSE, control_by="engine", control_reason=follow.pause
+        )
+    return moved
