@@ -1,9 +1,11 @@
 """The demonstration on the ring of real routers: all six restarted with drain, without, and idle; a planted fault."""
 
+import json
 import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lab import netns
@@ -31,12 +33,17 @@ class Ring:
 
     def measured(self, what: Callable[[], None]) -> tuple[Loss, float, ProbeResult]:
         """Probe while `what` happens and a little longer. Returns the loss, and how long it took in seconds."""
+        if (left_over := Probes.running()) is not None:  # of a demonstration that was killed
+            with suppress(netns.LabError):
+                left_over.stop()
         probes, began = Probes.start(), time.monotonic()
         try:
             what()
             time.sleep(TAIL_S)
         finally:
             took, probed = time.monotonic() - began, probes.stop()
+        # Every run of loss and every ICMP error with its time, to be laid over the events.
+        (self.stage.var / "probes.json").write_text(json.dumps(probed.summary(), indent=1))
         counts = {
             name: {f: Count(c.sent, c.lost) for f in FAMILIES for c in [probed.count(router=name, family=f)]}
             for name in self.names

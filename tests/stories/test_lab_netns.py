@@ -158,7 +158,7 @@ def test_channels_can_be_changed_and_a_reboot_is_a_reboot(lab: netns.Lab) -> Non
     assert netns.exec_on("tarbell", ["ethtool", "-L", "eth1", "rx", "8", "tx", "8"]).returncode == 0
     assert channels() == 8
     drill.reboot(router, lambda label: None)
-    procedure.wait_ready(router, wanted)
+    procedure.wait_ready(router, wanted, print, extra=0)
     assert boot_id() != first
     assert channels() == CHANNELS_AT_POWER_ON
     assert float(netns.exec_on("tarbell", ["cat", "/proc/uptime"]).stdout.split()[0]) < 120
