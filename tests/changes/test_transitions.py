@@ -219,7 +219,20 @@ def test_what_restores_the_device_is_kept_from_the_first_time(run: Run) -> None:
     assert transitions.write_ahead(hand, {"queues": 4}, NOW)
     assert transitions.write_ahead(hand, {"queues": 8}, after(1))
     step = StepRun.objects.get(pk=hand.row.pk)
-    assert (step.artifact, step.sent_at) == ({"queues": 4}, after(1))
+    assert (step.artifact, step.sent_at) == ({"queues": 4}, NOW)
+
+
+def test_a_claim_writes_ahead_once_and_not_on_trust_after_its_lease(run: Run, django_assert_num_queries: Any) -> None:
+    builders.begin(run, ["bly"], NOW)
+    hand = hand_of(run, "bly")
+    assert claim(hand)
+    assert transitions.write_ahead(hand, {"queues": 4}, NOW)
+    with django_assert_num_queries(0):
+        assert transitions.write_ahead(hand, None, after(1))
+    late = hand.row.due_at
+    other = hand_of(run, "bly")
+    assert claim(other, late)
+    assert not transitions.write_ahead(hand, None, late)
 
 
 def test_a_wait_is_told_once_and_again_when_its_reasons_change(run: Run) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Coalesce
 
 from fleet.changes.models import Event, Run, StepRun, TargetRun
@@ -22,6 +22,7 @@ class StepInHand:
     row: StepRun
     target: TargetRun
     change_id: int
+    written_ahead: bool = False  # under this claim
 
 
 _CONTROLS_FORWARD = (Control.NONE,)
@@ -104,14 +105,21 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
 
 
 def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datetime) -> bool:
-    """Commit what restores the device, before it is touched (rule 3). A step's first artifact is never replaced."""
+    """Commit what restores the device, before it is touched (rule 3). A step's first artifact is never replaced.
+
+    Once for each claim: until its lease ends nobody else can move the row, so there is nothing to ask again.
+    """
     step = hand.row
+    nothing_new = step.artifact is not None or artifact is None
+    if hand.written_ahead and nothing_new and step.due_at is not None and now < step.due_at:
+        return True
     values: dict[str, Any] = {"sent_at": now}
     if step.artifact is None and artifact is not None:
         values["artifact"] = dict(artifact)
     rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
     if rows.update(**values) != 1:
         return False
+    hand.written_ahead = True
     step.sent_at = now
     step.artifact = values.get("artifact", step.artifact)
     return True
@@ -188,6 +196,52 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
     return True
 
 
+# Written out: Django needs ten conditional expressions for it, which cost more CPU than all else that a step writes
+# (9 of 13.6 ms under the profiler). The guards are those of `record` and of `claim`.
+_RECORD_AND_CLAIM = """
+UPDATE changes_steprun SET
+    state = CASE WHEN id = %(step)s THEN %(ended)s ELSE 'claimed' END,
+    due_at = CASE WHEN id = %(step)s THEN NULL ELSE %(until)s END,
+    data = CASE WHEN id = %(step)s THEN %(data)s ELSE data END,
+    reasons = CASE WHEN id = %(step)s THEN %(reasons)s ELSE reasons END,
+    changed = CASE WHEN id = %(step)s THEN %(changed)s ELSE changed END,
+    ended_at = CASE WHEN id = %(step)s THEN %(now)s ELSE ended_at END,
+    attempt = CASE WHEN id = %(step)s THEN attempt ELSE attempt + 1 END,
+    generation = generation + 1,
+    claimed_by = %(worker)s,
+    first_claimed_at = COALESCE(first_claimed_at, %(now)s)
+WHERE (id = %(step)s AND generation = %(step_generation)s AND state = 'claimed')
+   OR (id = %(upcoming)s AND generation = %(upcoming_generation)s AND state = 'ready' AND due_at IS NULL
+       AND EXISTS (SELECT 1 FROM changes_run
+                   WHERE id = %(run)s AND control IN (%(control_1)s, %(control_2)s, %(control_3)s)))
+"""
+
+
+def _values(hand: StepInHand, result: Result, following: StepInHand, **times: datetime) -> dict[str, Any]:
+    """What `_RECORD_AND_CLAIM` writes and is guarded by, each value as the database wants it in its column."""
+
+    def column(name: str, value: Any) -> Any:
+        of: Any = StepRun._meta.get_field(name)
+        return of.get_db_prep_value(value, connection)
+
+    allowed = _CONTROLS_BACK if following.row.back else _CONTROLS_FORWARD
+    return {
+        "run": hand.target.run_id,
+        "step": hand.row.pk,
+        "step_generation": hand.row.generation,
+        "upcoming": following.row.pk,
+        "upcoming_generation": following.row.generation,
+        "control_1": allowed[0].value,
+        "control_2": allowed[1 % len(allowed)].value,
+        "control_3": allowed[2 % len(allowed)].value,
+        "ended": result.state.value,
+        "data": column("data", dict(result.data)),
+        "reasons": column("reasons", list(result.reasons)),
+        "changed": column("changed", result.changed),
+        **{name: column("due_at", value) for name, value in times.items()},
+    }
+
+
 def record_and_claim(
     hand: StepInHand,
     result: Result,
@@ -205,40 +259,26 @@ def record_and_claim(
     """
     step, upcoming, target = hand.row, following.row, copy.copy(hand.target)
     until = now + timedelta(seconds=lease_s)
-    going = Run.objects.filter(pk=target.run_id, control__in=_CONTROLS_BACK if upcoming.back else _CONTROLS_FORWARD)
-    mine = Q(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
-    free = Q(Exists(going), pk=upcoming.pk, generation=upcoming.generation, state=StepState.READY, due_at=None)
-
-    def either(done: Any, claimed: Any, output: Any) -> Case:
-        return Case(When(pk=step.pk, then=Value(done, output)), default=claimed, output_field=output)
-
+    values = {"worker": worker, **_values(hand, result, following, now=now, until=until)}
     try:
         with transaction.atomic():
-            written = StepRun.objects.filter(mine | free).update(
-                state=either(result.state, Value(StepState.CLAIMED), models.CharField()),
-                due_at=either(None, Value(until), models.DateTimeField()),
-                data=either(dict(result.data), F("data"), models.JSONField()),
-                reasons=either(list(result.reasons), F("reasons"), models.JSONField()),
-                changed=either(result.changed, F("changed"), models.BooleanField(null=True)),
-                ended_at=either(now, F("ended_at"), models.DateTimeField()),
-                attempt=F("attempt") + either(0, Value(1), models.IntegerField()),
-                generation=F("generation") + 1,
-                claimed_by=worker,
-                first_claimed_at=Coalesce(F("first_claimed_at"), Value(now, models.DateTimeField())),
-            )
+            with connection.cursor() as cursor:
+                cursor.execute(_RECORD_AND_CLAIM, values)
+                written = cursor.rowcount
             if written != 2:
                 raise Lost
             ended = Note(worker, f"{target.name}: {step.title} {result.text}", {"reasons": list(result.reasons)})
-            about = {"target_id": target.pk, "step_id": step.pk}
-            events = [event(hand.change_id, f"step {result.state}", ended, now, **about)]
-            path = [state for state in dict.fromkeys((via, TargetState(upcoming.phase))) if state is not None]
-            for state in walk(target, path, now):
-                moved = Note(worker, f"{target.name}: {state}")
-                events.append(event(hand.change_id, f"target {state}", moved, now, target_id=target.pk))
             begins = Note(worker, f"{target.name}: {upcoming.title} begins")
-            about = {"target_id": target.pk, "step_id": upcoming.pk}
-            events.append(event(hand.change_id, "step claimed", begins, now, **about))
-            Event.objects.bulk_create(events)
+            path = [state for state in dict.fromkeys((via, TargetState(upcoming.phase))) if state is not None]
+            moves = [(f"target {state}", Note(worker, f"{target.name}: {state}")) for state in walk(target, path, now)]
+            told = [
+                (f"step {result.state}", ended, step.pk),
+                *((*m, None) for m in moves),
+                ("step claimed", begins, upcoming.pk),
+            ]
+            Event.objects.bulk_create(
+                event(hand.change_id, kind, what, now, target_id=target.pk, step_id=pk) for kind, what, pk in told
+            )
     except Lost:
         return False
     hand.target.state, hand.target.generation, hand.target.drained = target.state, target.generation, target.drained
