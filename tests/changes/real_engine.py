@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -94,10 +95,14 @@ class RealEngine:
             mock.patch.object(registry, "driver", self._driver),
             mock.patch.object(dispatch, "send", self.messages.extend),
             mock.patch.object(legs, "_visit", visited),
+            mock.patch.object(legs, "time", SimpleNamespace(sleep=self._sleep)),
             mock.patch.object(transitions, "record", dying(record)),
             mock.patch.object(transitions, "record_and_claim", dying(record_and_claim)),
         ):
             yield
+
+    def _sleep(self, seconds: float) -> None:
+        self.seconds += seconds
 
     def _driver(self, verb: str) -> Scripted:
         made = Scripted(verb, self.devices, self.dies, self.step_id)

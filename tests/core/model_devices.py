@@ -95,13 +95,15 @@ class Scripted:
 
     def observe(self, session: Session, step: Step) -> Look:
         device = self._reached(step)
+        if self.verb == "soak" and device.takes("fails under traffic"):
+            return Look(Seen.NOT_DONE, (_reason(device, "not so"),))
         if device.takes("takes time") or step.waited_s < _TAKES_S.get(self.verb, 0.0):
             return Look(Seen.WAITING, after_s=5.0)
         match self.verb:
             case "baseline":
                 good = not device.takes("was bad before")
             case "soak":
-                good = not (device.worse or device.drained or device.takes("fails under traffic"))
+                good = not (device.worse or device.drained)
             case "verify":
                 good = device.verified = not device.worse
             case "drain":
