@@ -4,17 +4,20 @@ import os
 import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
 
-# Shards at once in this process; each runs up to SLIPWAY_SHARD_SIZE legs in threads of its own.
-INLINE_SHARDS = 4
+# Shards at once in this process and legs in each, every leg in a thread of its own: 100 legs. A shard's place is free
+# when its slowest leg has ended, so many small ones (measured: MEASURED).
+INLINE_SHARDS = 10
+INLINE_LEGS = 10
 
 _pool: ThreadPoolExecutor | None = None
 _flying: set[int] = set()
 _lock = threading.Lock()
-# Set whenever a shard has ended: the in-process loop need not wait for its next tick.
+# Set whenever a leg has ended: the in-process loop need not wait for its next tick.
 doorbell = threading.Event()
 
 
@@ -38,24 +41,33 @@ def _start_inline(target_ids: list[int]) -> None:
     with _lock:
         fresh = [t for t in target_ids if t not in _flying]
         _flying.update(fresh)
-        if _pool is None:
-            _pool = ThreadPoolExecutor(INLINE_SHARDS, thread_name_prefix="shard")
-    if fresh:
-        _pool.submit(_work, fresh).add_done_callback(lambda done: _landed(fresh, done))
+        _pool = _pool or ThreadPoolExecutor(INLINE_SHARDS, thread_name_prefix="shard")
+        pool = _pool
+    for start in range(0, len(fresh), INLINE_LEGS):
+        going = set(fresh[start : start + INLINE_LEGS])
+        pool.submit(_work, going).add_done_callback(partial(_landed, going))
 
 
-def _work(target_ids: list[int]) -> None:
+def _work(going: set[int]) -> None:
     from fleet.changes.legs import run_shard
 
     try:
-        run_shard(target_ids, worker=worker_name())
+        run_shard(sorted(going), worker=worker_name(), ended=partial(_left, going))
     finally:
         connection.close()
 
 
-def _landed(target_ids: list[int], done: Future[None]) -> None:
+def _left(going: set[int], target_id: int) -> None:
+    """A leg is over: its target may be sent again, also while others of its shard still go."""
     with _lock:
-        _flying.difference_update(target_ids)
+        going.discard(target_id)
+        _flying.discard(target_id)
+    doorbell.set()
+
+
+def _landed(going: set[int], done: Future[None]) -> None:
+    with _lock:
+        _flying.difference_update(going)
     doorbell.set()
     done.result()  # an error here is a bug: let the executor's machinery show it
 

@@ -81,6 +81,7 @@ def _carry_out(run: Run, action: decide.Action, now: datetime) -> None:
             words = f"{state.replace('_', ' ')}: {text}"
             if transitions.end_run(run, change, state, transitions.Note(ENGINE, words), now):
                 seals.seal(change.pk)
+                dispatch.doorbell.set()  # whoever waits for this end need not wait for the next tick
         case _:
             assert_never(action)
 

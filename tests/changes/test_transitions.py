@@ -230,6 +230,7 @@ def test_a_claim_writes_ahead_once_and_not_on_trust_after_its_lease(run: Run, dj
     with django_assert_num_queries(0):
         assert transitions.write_ahead(hand, None, after(1))
     late = hand.row.due_at
+    assert late is not None
     other = hand_of(run, "bly")
     assert claim(other, late)
     assert not transitions.write_ahead(hand, None, late)
