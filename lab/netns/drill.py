@@ -1,6 +1,6 @@
 """Drains, restarts and undrains routers under the probes and reports what was lost, beside an idle control.
 
-    python -m lab.netns.drill [--action reboot|daemons|drain] [--rounds N] [ROUTER...]
+    python -m lab.netns.drill [--action reboot|daemons|drain|both] [--rounds N] [ROUTER...]
 
 Results go to standard output and, one JSON line per round, to var/lab/netns/drill.jsonl. Needs a running lab. Exit
 status 1 when a round lost more than the worst idle control of its router.
@@ -67,6 +67,13 @@ ACTIONS: dict[str, Callable[[Router, Mark], None]] = {
 }  # fmt: skip
 
 
+def of_round(action: str, number: int) -> str:
+    """The action of a round: `both` alternates, daemons first."""
+    if action != "both":
+        return action
+    return "daemons" if number % 2 else "reboot"
+
+
 def one_round(target: Router, action: str) -> ProbeResult:
     """Drain, action, ready, undrain, with the probes running from before to after."""
     wanted = procedure.baseline(target)
@@ -75,7 +82,8 @@ def one_round(target: Router, action: str) -> ProbeResult:
         time.sleep(1)
         procedure.drain(target, probes.mark)
         ACTIONS[action](target, probes.mark)
-        seconds = procedure.wait_ready(target, wanted)
+        extra = procedure.drained_cost(target)
+        seconds = procedure.wait_ready(target, wanted, probes.mark, extra=extra)
         probes.mark(f"ready after {seconds:.1f} s")
         procedure.undrain(target, probes.mark)
     finally:
@@ -119,7 +127,7 @@ def _report(name: str, action: str, number: int, result: ProbeResult) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.netns.drill", description=__doc__)
     parser.add_argument("routers", nargs="*", metavar="ROUTER")
-    parser.add_argument("--action", choices=sorted(ACTIONS), default="reboot")
+    parser.add_argument("--action", choices=[*ACTIONS, "both"], default="reboot")
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     lab = running_lab()
@@ -131,8 +139,9 @@ def main() -> int:
         control = idle_control()
         _report(target.name, "idle", 0, control)
         for number in range(1, arguments.rounds + 1):
-            result = one_round(target, arguments.action)
-            _report(target.name, arguments.action, number, result)
+            action = of_round(arguments.action, number)
+            result = one_round(target, action)
+            _report(target.name, action, number, result)
             worse += result.lost > control.lost
     return 1 if worse else 0
 

@@ -52,7 +52,7 @@ def frr_conf(router: Router) -> str:
 
 
 def _bfd() -> Iterator[str]:
-    # 300 ms x 5: on a shared 2-core machine a scheduling gap of 0.9 s (300 x 3) has been seen, one of 1.5 s has not.
+    # 1.5 s to declare a neighbour dead: a busy machine shall not look like a dead link.
     yield from ("bfd", " profile lab", "  transmit-interval 300", "  receive-interval 300", "  detect-multiplier 5")
     yield from (" exit", "exit", "!")
 

@@ -23,7 +23,7 @@ from lab.netns.requirements import reasons_unavailable
 from lab.netns.topology import EXTERNALS, FLOWS, ROUTERS, Router
 from lab.netns.tree import ready_tree
 
-# Measured: 12 s to full tables on 2 idle cores, 40 s while a test suite runs beside it.
+# Measured: 16 to 19 s to full tables on 2 cores with other work beside it.
 CONVERGENCE_LIMIT_S = 180.0
 STOP_LIMIT_S = 30.0
 
