@@ -90,7 +90,10 @@ class Ring:
         say(f"\na change with a planted fault, canary {CANARY}")
         names = [CANARY, *(r.name for r in self.lab.routers if r.suite == "frr" and r.name != CANARY)]
         change = self.stage.change(
-            "routing-config", {"section": "planted", "frr": planted()}, names, title="New import policy (planted fault)"
+            "routing-config",
+            {"section": "planted", "frr": planted(), "ready": "20s"},
+            names,
+            title="New import policy (planted fault)",
         )
         targets = {t.name: t for t in change.revision.run.targets.all()}
         later = {t.state for n, t in targets.items() if n != CANARY}

@@ -7,8 +7,9 @@ from lab.demo.stage import Stage, say
 from lab.sim.fleet import SimFleet
 
 CANARY = "bly"
-# Packets per second that the model offers to every router in each family, see lab/sim/README.md.
 TAIL_S = 2.0
+# A route reflector of the ring, see lab/sim/topology.py.
+PLANTED = "router bgp 65000\n neighbor 10.255.77.3 shutdown\nexit\n"
 
 
 class SimulatedRing:
@@ -56,11 +57,15 @@ class SimulatedRing:
         self.result.rounds.append({"with_drain": with_drain, "without_drain": without, "idle": self.measured(before)})
 
     def plant_a_fault(self) -> None:
-        """The canary's sessions never come back after the restart: it stays drained and stuck, nothing follows it."""
+        """A configuration that loads and takes a session down: verification sees it, the canary is rolled back."""
         say(f"\na change with a planted fault, canary {CANARY}")
-        self.fleet.inject(CANARY, "bgp_never_converges")
-        order = [CANARY, *(n for n in self.names if n != CANARY)]
-        change = self.stage.change("router-restart", {"ready": "10s"}, order, title="Restart with a planted fault")
+        names = [CANARY, *(n for n, state in self.fleet.states().items() if state["suite"] == "frr" and n != CANARY)]
+        change = self.stage.change(
+            "routing-config",
+            {"section": "planted", "frr": PLANTED, "ready": "20s"},
+            names,
+            title="New session policy (planted fault)",
+        )
         targets = {t.name: t for t in change.revision.run.targets.all()}
         later = {t.state for n, t in targets.items() if n != CANARY}
         self.result.planted_fault = {
