@@ -50,7 +50,10 @@ class SimulatedRing:
         say(f"round {number}: the same restarts without the drain")
         before = self.counters()
         for name in self.names:
-            self.fleet.console(name, "systemctl reboot")
+            status, text = self.fleet.console(name, "sudo -n systemctl reboot")
+            if status:
+                raise RuntimeError(f"{name}: reboot refused: {text}")
+            time.sleep(0.5)
             self.fleet.advance(took / len(self.names))
         without, before = self.measured(before), self.counters()
         self.fleet.advance(took)
