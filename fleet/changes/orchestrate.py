@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from django.conf import settings
 from django.db import transaction
 
 from fleet.changes import dispatch, seals, snapshots, transitions, way_back
@@ -140,7 +139,7 @@ def _remember_holds(run: Run, holds: Sequence[str], now: datetime) -> None:
 
 def kick(target_ids: Sequence[int], now: datetime) -> None:
     """Hand due targets to workers in shards; what a lost message costs is SLIPWAY_REKICK_SECONDS."""
-    size = settings.SLIPWAY_SHARD_SIZE
+    size = dispatch.shard_size()
     with transaction.atomic():
         TargetRun.objects.filter(pk__in=target_ids).update(kicked_at=now)
         for start in range(0, len(target_ids), size):

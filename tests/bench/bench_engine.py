@@ -36,6 +36,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
         "device steps",
         "steps/s",
         "queries/step",
+        "queries/tick",
         "engine wall",
         "script wall",
         "ratio",
@@ -51,6 +52,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
             str(engine["device_steps"]),
             str(engine["device_steps_per_s"]),
             str(engine["queries_per_device_step"]),
+            str(engine["queries_per_idle_tick"]),
             f"{engine['wall_s']} s",
             f"{script['wall_s']} s",
             str(row["wall_ratio"]),
@@ -58,7 +60,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
             f"{script['cpu_s']} s",
         )
         assert engine["device_steps"] >= row["routers"] * 5
-    console = Console(width=140)
+    console = Console(width=150)
     console.print(table)
     console.print(machine.about())
     console.print(f"written to {machine.keep('engine', {'runs': rows})}")

@@ -9,6 +9,7 @@ requests that the engine sent to one such device (recorded from it), no database
 import argparse
 import json
 import resource
+import statistics
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from typing import Any
 from lab.demo.stage import Stage, open_stage
 from lab.sim.fleet import SimFleet
 
-AT_ONCE = 100  # devices in flight for both: 4 shards of 25 against 100 workers
+AT_ONCE = 100  # devices in flight for both: INLINE_SHARDS x INLINE_LEGS of dispatch.py against as many workers
 RECIPE = Path(__file__).parent / "recipe.yaml"
 
 
@@ -30,19 +31,45 @@ class QueryCount:
     def __init__(self) -> None:
         self.total = 0
         self.kinds: Counter[str] = Counter()
+        self.ticks: list[int] = []  # queries of each tick
+        self.idle_ticks: list[int] = []  # of those that had nobody to send
+        self._mine = threading.local()
         # BEGIN IMMEDIATE is how SQLite's transactions start; it is no query and PostgreSQL has none like it.
         self._lock = threading.Lock()
 
     def install(self) -> None:
+        from django.db import connection
         from django.db.backends.signals import connection_created
 
+        connection.execute_wrappers.append(self)  # this thread's is open already
         connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(self), weak=False)
 
+    def of_this_thread(self) -> int:
+        return getattr(self._mine, "count", 0)
+
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self._mine.count = getattr(self._mine, "count", 0) + (not sql.startswith("BEGIN"))
         with self._lock:
             self.total += not sql.startswith("BEGIN")
             self.kinds[" ".join(sql.split()[:3])[:60]] += 1
         return execute(sql, params, many, context)
+
+
+def count_ticks(count: QueryCount) -> None:
+    """Keep what each tick asks and writes: the rest is what the legs ask and write."""
+    from fleet.changes import orchestrate
+
+    tick = orchestrate.tick
+
+    def counted(now: Any) -> int:
+        before = count.of_this_thread()
+        sent = tick(now)
+        count.ticks.append(count.of_this_thread() - before)
+        if not sent:
+            count.idle_ticks.append(count.ticks[-1])
+        return sent
+
+    orchestrate.tick = counted
 
 
 def record_requests(name: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
@@ -69,7 +96,7 @@ def record_requests(name: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any
             seen.append(("sleep", (seconds,), {}))
         time.sleep(seconds)
 
-    legs.time = types.SimpleNamespace(sleep=pause)  # type: ignore[assignment]
+    legs.time = types.SimpleNamespace(sleep=pause)  # type: ignore[assignment, attr-defined]
     return seen
 
 
@@ -79,13 +106,14 @@ def cpu_s() -> float:
 
 
 def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
-    """Run the change and return its figures."""
+    """Run the change and return its figures. The ticks are this thread's, the legs have threads of their own."""
     from fleet.changes.models import StepRun
     from fleet.core.states import StepState
 
-    before, began, cpu = count.total, time.monotonic(), cpu_s()
+    of_legs, began, cpu = count.total - count.of_this_thread(), time.monotonic(), cpu_s()
     change = stage.change(str(RECIPE), {}, [], title=f"bench over {routers}", tell=lambda _: None)
     wall = time.monotonic() - began
+    of_legs = count.total - count.of_this_thread() - of_legs
     done = StepRun.objects.filter(state=StepState.DONE).count()
     assert change.state == "succeeded", f"the change ended {change.state}"
     return {
@@ -93,8 +121,11 @@ def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
         "cpu_s": round(cpu_s() - cpu, 2),
         "device_steps": done,
         "device_steps_per_s": round(done / wall, 1),
-        "queries": count.total - before,
-        "queries_per_device_step": round((count.total - before) / done, 2),
+        "queries_of_legs": of_legs,
+        "queries_per_device_step": round(of_legs / done, 2),
+        "queries_per_idle_tick": statistics.median(count.idle_ticks or [0]),
+        "queries_per_tick_at_most": max(count.ticks),
+        "ticks": len(count.ticks),
     }
 
 
@@ -128,6 +159,7 @@ def main() -> None:
         stage = open_stage(options.dir)
         count = QueryCount()
         count.install()
+        count_ticks(count)
         began = time.monotonic()
         stage.fleet_from(fleet.inventory, tell=lambda _: None)
         collect_s = time.monotonic() - began
@@ -136,11 +168,11 @@ def main() -> None:
         # The script knows no redundancy and takes all devices at once; to be compared, the engine is told of none.
         KeepConnected.objects.all().delete()
         requests = record_requests(Router.objects.order_by("name").first().name)  # type: ignore[union-attr]
-        figures = {"routers": options.routers, "load_and_collect_s": round(collect_s, 2)}
-        figures["engine"] = engine(stage, options.routers, count)  # type: ignore[assignment]
+        figures: dict[str, Any] = {"routers": options.routers, "load_and_collect_s": round(collect_s, 2)}
+        figures["engine"] = engine(stage, options.routers, count)
         recorded = list(requests)
-        figures["script"] = script(recorded)  # type: ignore[assignment]
-        figures["top_queries"] = count.kinds.most_common(12)  # type: ignore[assignment]
+        figures["script"] = script(recorded)
+        figures["top_queries"] = count.kinds.most_common(12)
     json.dump(figures, sys.stdout)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Coalesce
 
 from fleet.changes.models import Event, Run, StepRun, TargetRun
-from fleet.changes.transitions.rows import Lost, Note, event, guarded_move, remember, walk
+from fleet.changes.transitions.rows import Lost, Note, event, guarded_move, remember, walk, writing
 from fleet.core.states import STEP_FAILED, STEP_OPEN, Control, StepState, TargetState
 
 
@@ -41,7 +41,7 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
     until = now + timedelta(seconds=lease_s)
     phase = TargetState(step.phase)
     try:
-        with transaction.atomic():
+        with writing():
             rows = StepRun.objects.filter(
                 Exists(going),
                 Exists(unmoved),
@@ -117,7 +117,9 @@ def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datet
     if step.artifact is None and artifact is not None:
         values["artifact"] = dict(artifact)
     rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
-    if rows.update(**values) != 1:
+    with writing():
+        won = rows.update(**values)
+    if won != 1:
         return False
     hand.written_ahead = True
     step.sent_at = now
@@ -159,7 +161,7 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
     waits = result.state is StepState.READY
     moved: list[TargetState] = []
     try:
-        with transaction.atomic():
+        with writing():
             rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
             written = rows.update(
                 state=result.state,
@@ -261,7 +263,7 @@ def record_and_claim(
     until = now + timedelta(seconds=lease_s)
     values = {"worker": worker, **_values(hand, result, following, now=now, until=until)}
     try:
-        with transaction.atomic():
+        with writing():
             with connection.cursor() as cursor:
                 cursor.execute(_RECORD_AND_CLAIM, values)
                 written = cursor.rowcount
