@@ -36,8 +36,8 @@ QUIET_PPS = 5.0
 QUIET_LIMIT_S = 20.0
 READY_LIMIT_S = 90.0
 
-# A restarted router is complete after 8 to 12 s. What is still missing after this is waiting for LSAs that got lost.
-REANNOUNCE_AFTER_S = 20.0
+# A restarted router is complete after 13 to 24 s (45 restarts). What is missing later is waiting for lost LSAs.
+REANNOUNCE_AFTER_S = 30.0
 
 _OWN_EXIT_WEIGHT = 60000
 
