@@ -113,7 +113,7 @@ class Site:
             self.process = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kept_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("scenes")
 
@@ -136,7 +136,7 @@ def site(tmp_path: Path, kept_scenes: Path) -> Iterator[Callable[[str], Site]]:
         each.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator["Browser"]:
     needs.need(needs.chromium())
     from playwright.sync_api import sync_playwright
