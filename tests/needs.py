@@ -74,3 +74,8 @@ def need(reason: str | None) -> None:
 def exempt(reason: str) -> bool:
     """May this skip stand even where everything is required?"""
     return any(reason.startswith(beginning) for beginning in EXEMPT)
+
+
+def minutes() -> str | None:
+    """For the tests that take minutes each: CI runs them all, a developer asks for them."""
+    return None if REQUIRE_ALL else "time: this test takes a minute or more. Run it with REQUIRE_ALL=1, as CI does"

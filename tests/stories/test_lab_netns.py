@@ -18,6 +18,7 @@ from lab.netns import drill, procedure
 from lab.netns.loop_free import MAX_COST, extra_costs, is_safe
 from lab.netns.probe_sockets import open_channels
 from lab.netns.wiring import CHANNELS_AT_POWER_ON
+from tests import needs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROUTER_NAMES = [router.name for router in netns.ROUTERS]
@@ -167,6 +168,7 @@ def test_channels_can_be_changed_and_a_reboot_is_a_reboot(lab: netns.Lab) -> Non
 @pytest.mark.lab
 @pytest.mark.parametrize("name", ["dekker", "aebi"])  # FRR and reflector; BIRD and edge
 def test_a_drained_reboot_loses_no_more_than_idling(lab: netns.Lab, name: str) -> None:
+    needs.need(needs.minutes())
     target = next(row for row in netns.ROUTERS if row.name == name)
     control = drill.idle_control()
     result = drill.one_round(target, "reboot")

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.m
 
 @pytest.fixture(scope="module")
 def ring() -> Iterator[netns.Lab]:
+    needs.need(needs.minutes())
     needs.need(" ".join(netns.reasons_unavailable()) or None)
     yield netns.up(print)
     netns.down()

@@ -10,6 +10,7 @@ from fleet import clock
 from fleet.changes import lifecycle, seals
 from fleet.changes.models import Run
 from lab.sim import SimFleet, oracle
+from tests import needs
 from tests.redis import RedisServer
 from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended, wait_until
@@ -103,6 +104,7 @@ def test_a_router_cut_off_by_its_own_change_puts_itself_back_and_the_change_says
 def test_a_router_that_dies_in_the_middle_stays_drained_and_is_stuck(
     inline: None, stage: Stage, fleet: SimFleet
 ) -> None:
+    needs.need(needs.minutes())
     fleet.inject(CANARY, "reboot_never_returns")
     change = stage.start("quick-restart", {}, [CANARY, "dekker"])
     wait_ended(change)
@@ -129,6 +131,7 @@ def test_a_router_that_dies_in_the_middle_stays_drained_and_is_stuck(
 def test_a_router_that_cannot_be_worked_on_is_named_and_nothing_is_started(
     inline: None, stage: Stage, fleet: SimFleet, behaviour: str, words: str
 ) -> None:
+    needs.need(needs.minutes() if behaviour == "hang" else None)
     fleet.inject(CANARY, behaviour, once=False)
     change = stage.start("quick-restart", {}, [CANARY, "dekker"])
     wait_ended(change, within_s=200)
