@@ -28,6 +28,9 @@ ROUTER_NAMES = [router.name for router in netns.ROUTERS]
 IDLE_LOSS = 1e-4
 
 
+pytestmark = pytest.mark.sqlite  # the lab asks no database: once is enough
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[netns.Lab]:
     """The lab, brought up here unless this clone already runs it; left as found."""
