@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,6 +110,21 @@ class Bench:
         except AssertionError as error:
             raise AssertionError(f"killed at {wish} ({where}): {error}") from None
         return where
+
+    def killed_again(self, wish: str, expected: End, *, at_most: int = 60) -> int:
+        """One run in which every worker dies at this point of its own life; returns how many did.
+
+        How each step went may differ (a configuration that nobody lives to confirm goes back by itself); how the
+        targets and the routers are left may not.
+        """
+        change, before = self._start()
+        deaths = 0
+        while self.engine.work(change, wish)[0]:
+            deaths += 1
+            assert deaths < at_most, f"{deaths} workers killed at {wish} and no end in sight"
+        found = replace(self._judge(change, before), steps=expected.steps, applied=expected.applied)
+        assert found == expected, f"killed {deaths} times at {wish}: {_difference(found, expected)}"
+        return deaths
 
     def _start(self) -> tuple[Change, int]:
         seen = len(self.fleet.journal())
