@@ -99,14 +99,3 @@ def test_redis_emptied_again_and_again_in_the_middle(
             )  # fmt: skip
             redis_server.flush()
         judge(change, fleet)
-
-
-def test_redis_killed_and_started_again(
-    stage: Stage, fleet: SimFleet, child_environment: dict[str, str], redis_server: RedisServer, tmp_path: Path
-) -> None:
-    with worker(child_environment, redis_server, tmp_path, ""):
-        change = stage.start("quick-restart", {}, NAMES)
-        wait_until(lambda: TargetRun.objects.in_flight().exists(), within_s=60, what="a target in flight")
-        redis_server.kill()
-        redis_server.start()
-        judge(change, fleet)
