@@ -30,6 +30,8 @@ from django.db.models.signals import post_save  # noqa: E402
 from fleet.changes import legs, loop  # noqa: E402
 from fleet.changes.models import Change, Event, EventQuerySet  # noqa: E402
 from playbooks import engine  # noqa: E402
+from playbooks.drain import driver as drain  # noqa: E402
+from playbooks.drain import undrain  # noqa: E402
 from playbooks.reboot import driver as reboot  # noqa: E402
 from playbooks.ssh import SshSession  # noqa: E402
 
@@ -37,7 +39,7 @@ from playbooks.ssh import SshSession  # noqa: E402
 ALARM_S = 150
 LEASE_MARGIN_S = 1.0  # of the short lease that the test sets
 # The simulated routers go down 1.2 s after the order and are back 0.5 s later.
-UNCHANGED_S, AGAIN_S, BACKOFF_S = 4.0, 0.5, 0.3
+UNCHANGED_S, AGAIN_S, BACKOFF_S = 4.0, 0.3, 0.3
 
 
 class Fate:
@@ -101,7 +103,7 @@ def _watch_events(fate: Fate) -> None:
     def saved(**_: Any) -> None:
         transaction.on_commit(fate.committed)
 
-    EventQuerySet.bulk_create = written  # type: ignore[method-assign]
+    EventQuerySet.bulk_create = written  # type: ignore[assignment, method-assign]
     post_save.connect(saved, sender=Event, weak=False)
 
 
@@ -139,7 +141,7 @@ def _watch_requests(fate: Fate) -> None:
             return real_exec(self, line, **more)
         return fate.request(f"{about}: {more['name']}", now.act, lambda: real_exec(self, line, **more))
 
-    engine._act, engine._watch = act, watch
+    engine._act, engine._watch = act, watch  # type: ignore[assignment]
     SshSession._exec = execute  # type: ignore[method-assign]
 
 
@@ -150,6 +152,7 @@ def _work(change_id: int, wish: str, log: str) -> None:
     _watch_requests(fate)
     legs.LEASE_MARGIN_S = LEASE_MARGIN_S
     reboot.UNCHANGED_S, reboot._AGAIN_S = UNCHANGED_S, AGAIN_S
+    vars(drain)["AGAIN_S"] = vars(undrain)["AGAIN_S"] = AGAIN_S
     engine.BACKOFF_MIN_S = engine.AFTER_UNSURE_S = BACKOFF_S
     loop.run(lambda: Change.objects.get(pk=change_id).ended)
 
