@@ -37,7 +37,9 @@ def blocks(config: str) -> tuple[Block, ...]:
     return tuple(Block(heading, tuple(lines)) for heading, lines in found)
 
 
-@lru_cache(maxsize=256)  # running and saved configuration of 100 routers: looks in a row mostly find the same text
+@lru_cache(
+    maxsize=512
+)  # running and saved configuration of 100 routers, before and after a stage: looks in a row mostly find the same text
 def statements(config: str) -> frozenset[tuple[str, str]]:
     """Every statement of a configuration with the block it stands in, without order: for comparing two of them."""
 

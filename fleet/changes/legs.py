@@ -36,7 +36,7 @@ HOLD_AGAIN_S = 5.0
 # side, and a message and the reading of a shard). A step is held through it; after HELD_AT_MOST_S, what a stop may
 # take, it is let go and claimed again, which a stop refuses. A leg that has gone on for STAYS_AT_MOST_S leaves its step
 # to the row: what soaks occupies no worker, and a task of Celery ends before its limit (90 s). Over 100 routers
-# whose drains took 4 to 8 s 55 of them came back after the slowest leg of their shard and connected again, which was
+# whose drains took 4 to 8 s, 55 of them came back after the slowest leg of their shard and connected again, which was
 # 13 of 34 s of wall time; now none.
 SHORT_WAIT_S = 1.5
 HELD_AT_MOST_S = 5.0

@@ -30,8 +30,8 @@ _AREA6 = re.compile(rf"interface ({_NAME}) area \S+")  # FRR before 8: in the bl
 
 
 # A drain looks at one configuration some ten times and finds it changed twice; reading it is what a look costs (2 ms
-# for 90 lines). Enough for the legs of one process: 100 routers, running and saved.
-@lru_cache(maxsize=256)
+# for 90 lines). Enough for the legs of one process: 100 routers, running and saved, before and after a stage.
+@lru_cache(maxsize=512)
 def frr_switches(config: str) -> tuple[Switch, ...]:
     """Everything in an FRR configuration that draws transit traffic, and whether it is drained.
 
