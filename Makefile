@@ -1,5 +1,5 @@
 # One Makefile, these targets. Each sets up what it needs (bootstrap.sh) or names what is missing.
-#   make demo [ONCE=1] [ROUNDS=10]      make test [REQUIRE_ALL=1] [PYTEST="-k words"]
+#   make demo [ONCE=1] [ROUNDS=10] [CONTROLS=each]      make test [REQUIRE_ALL=1] [PYTEST="-k words"]
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ bootstrap: ## Debian packages and .venv; quick when nothing is to do
 	@./bootstrap.sh
 
 demo: bootstrap ## drain, restart, verify and undrain a ring of real routers; then the pages, until Ctrl-C
-	@$(RUN)/python -m lab.demo $(if $(ONCE),--once) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(RUN)/python -m lab.demo $(if $(ONCE),--once) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CONTROLS),--controls $(CONTROLS))
 
 test: test-sqlite test-postgresql ## the whole suite: SQLite, then what concerns the database on PostgreSQL
 

@@ -12,10 +12,11 @@ from rich.table import Table
 FAMILIES = ("ipv4", "ipv6")
 STRETCHES = ("with_drain", "without_drain", "idle")
 TITLES = {
-    "with_drain": "restarted with drain",
-    "without_drain": "restarted without drain",
+    "with_drain": "with drain",
+    "without_drain": "without drain",
     "idle": "idle (noise floor)",
 }
+WRITTEN = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ Loss = Mapping[str, Mapping[str, Count]]  # router -> family -> count
 
 @dataclass
 class Result:
-    """Everything that a demonstration measured."""
+    """Everything that a demonstration measured. A control that a round did not measure is absent from it."""
 
     machine: str
     fleet: str
-    rounds: list[Mapping[str, Loss]] = field(default_factory=list)  # stretch -> loss
+    rounds: list[dict[str, Loss]] = field(default_factory=list)  # stretch -> loss
     states: dict[str, str] = field(default_factory=dict)  # router -> how its restart ended
     planted_fault: dict[str, Any] = field(default_factory=dict)
 
@@ -51,6 +52,27 @@ class Result:
                     sum_up = sum_up.plus(families[family])
         return sum_up
 
+    def covers(self, stretch: str) -> int:
+        """How many rounds measured this stretch."""
+        return sum(stretch in losses for losses in self.rounds)
+
+    def worse_than_idle(self) -> list[str]:
+        """Routers that lost more with the drain than the machine loses by itself, as sentences; wanted: none.
+
+        Each round is judged by an idle control of its own length: its own, else the one of the first round. A sum of
+        ten rounds is never held against one control.
+        """
+        found, idle = [], next((losses["idle"] for losses in self.rounds if "idle" in losses), {})
+        for number, losses in enumerate(self.rounds, start=1):
+            floor = losses.get("idle", idle)
+            for router, families in losses.get("with_drain", {}).items():
+                for family, count in families.items():
+                    least = floor[router][family].lost if router in floor else 0
+                    if count.lost > least:
+                        lost = f"{count.lost} of {count.sent} {WRITTEN[family]} packets"
+                        found.append(f"round {number}, {router}: {lost} lost with the drain, {least} when idle")
+        return found
+
     def routers(self) -> list[str]:
         return list(dict.fromkeys(n for losses in self.rounds for loss in losses.values() for n in loss))
 
@@ -59,12 +81,14 @@ class Result:
         made: dict[str, Any] = {"machine": self.machine, "fleet": self.fleet, "states": self.states}
         for stretch in STRETCHES:
             made[stretch] = {f: asdict(self.total(stretch, f)) for f in FAMILIES}
+            made[stretch]["rounds"] = self.covers(stretch)
             made[stretch]["routers"] = {
                 r: {f: asdict(self.total(stretch, f, r)) for f in FAMILIES} for r in self.routers()
             }
         made["rounds"] = [
-            {s: {f: asdict(_sum(loss, f)) for f in FAMILIES} for s, loss in losses.items()} for losses in self.rounds
+            {s: {f: asdict(total(loss, f)) for f in FAMILIES} for s, loss in losses.items()} for losses in self.rounds
         ]
+        made["worse_than_idle"] = self.worse_than_idle()
         made["planted_fault"] = self.planted_fault
         return made
 
@@ -72,11 +96,20 @@ class Result:
         path.write_text(json.dumps(self.document(), indent=2) + "\n")
 
 
-def _sum(loss: Loss, family: str) -> Count:
-    total = Count()
+def total(loss: Loss, family: str) -> Count:
+    """What all routers of a stretch lost together."""
+    made = Count()
     for families in loss.values():
-        total = total.plus(families[family])
-    return total
+        made = made.plus(families[family])
+    return made
+
+
+def in_words(loss: Loss) -> str:
+    """The loss of a stretch in one line: both families, and which routers it was."""
+    parts = [f"{c.lost:,} of {c.sent:,} {WRITTEN[f]} packets" for f in FAMILIES for c in [total(loss, f)]]
+    who = [f"{r} {sum(c.lost for c in families.values()):,}" for r, families in loss.items()
+           if any(c.lost for c in families.values())]  # fmt: skip
+    return f"lost {' and '.join(parts)}" + (f" ({', '.join(who)})" if who else "")
 
 
 def show(result: Result, console: Console) -> None:
@@ -86,7 +119,7 @@ def show(result: Result, console: Console) -> None:
     table.add_column("restart")
     for stretch in STRETCHES:
         for family in FAMILIES:
-            table.add_column(f"{TITLES[stretch]}\n{family}", justify="right")
+            table.add_column(f"{TITLES[stretch]}\n{_rounds(result.covers(stretch))}\n{family}", justify="right")
     rows: Sequence[str | None] = [*result.routers(), None]
     for router in rows:
         cells = []
@@ -98,8 +131,14 @@ def show(result: Result, console: Console) -> None:
             table.add_section()
         table.add_row(router or "all", result.states.get(router or "", ""), *cells)
     console.print(table)
+    for sentence in result.worse_than_idle():
+        console.print(f"worse than idle: {sentence}")
     if fault := result.planted_fault:
         console.print(
             f"planted fault: canary {fault['canary_name']} {fault['canary'].replace('_', ' ')}; "
             f"later waves: {fault['later_waves']}"
         )
+
+
+def _rounds(number: int) -> str:
+    return "not measured" if not number else f"{number} round{'s' if number > 1 else ''}"

@@ -37,27 +37,32 @@ class SimulatedRing:
             for name, state in self.fleet.states().items()
         }
 
-    def round(self, number: int) -> None:
-        """One round: with drain, without, idle; the three of equal length."""
-        say(f"\nround {number}: every router drained, restarted, verified, undrained (simulated)")
+    def with_drain(self, number: int) -> tuple[Loss, float]:
+        """Every router drained, restarted, verified, undrained. The loss, and how long it took in seconds."""
         before, began = self.counters(), time.monotonic()
         change = self.stage.change("router-restart", {}, self.names, title=f"Restart all routers, round {number}")
         time.sleep(TAIL_S)
-        with_drain, took = self.measured(before), time.monotonic() - began
         for target in change.revision.run.targets.all():
             if target.state != "done" or target.name not in self.result.states:
                 self.result.states[target.name] = target.state
-        say(f"round {number}: the same restarts without the drain")
+        return self.measured(before), time.monotonic() - began
+
+    def without_drain(self, number: int, length_s: float) -> Loss:
+        """The same restarts without the drain, in a stretch of the same length."""
         before = self.counters()
         for name in self.names:
             status, text = self.fleet.console(name, "sudo -n systemctl reboot")
             if status:
                 raise RuntimeError(f"{name}: reboot refused: {text}")
             time.sleep(0.5)
-            self.fleet.advance(took / len(self.names))
-        without, before = self.measured(before), self.counters()
-        self.fleet.advance(took)
-        self.result.rounds.append({"with_drain": with_drain, "without_drain": without, "idle": self.measured(before)})
+            self.fleet.advance(length_s / len(self.names))
+        return self.measured(before)
+
+    def idle(self, number: int, length_s: float) -> Loss:
+        """Nothing at all for as long."""
+        before = self.counters()
+        self.fleet.advance(length_s)
+        return self.measured(before)
 
     def plant_a_fault(self) -> None:
         """A configuration that loads and takes a session down: verification sees it, the canary is rolled back."""
