@@ -1,23 +1,15 @@
 """The inventory in the Django admin: for looking, and for the odd row that a file does not bring."""
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.forms import BaseInlineFormSet
 from django.http import HttpRequest
 
 from fleet import clock
-from inventory import models
+from inventory import admin_intent, admin_seen, models
+from inventory.admin_base import InlineFormSet, ModelAdmin, TabularInline
 
-# Generic for the type checker only: Django's classes take no parameters at run time.
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
-    TabularInline = admin.TabularInline[Any, Any]
-    InlineFormSet = BaseInlineFormSet[Any, Any, Any]
-else:
-    ModelAdmin, TabularInline, InlineFormSet = admin.ModelAdmin, admin.TabularInline, BaseInlineFormSet
+__all__ = ["admin_intent", "admin_seen"]
 
 
 @admin.register(models.FailureDomain)
@@ -55,11 +47,11 @@ class HostKeyInline(TabularInline):
 
 @admin.register(models.Router)
 class RouterAdmin(ModelAdmin):
-    list_display = ("name", "site", "role", "suite", "platform", "address", "port", "router_id")
-    list_filter = ("site__failure_domain", "site", "role", "suite", "platform")
+    list_display = ("name", "kind", "site", "role", "suite", "platform", "address", "port", "router_id", "stale_since")
+    list_filter = ("kind", "site__failure_domain", "site", "role", "suite", "platform", "source")
     list_select_related = ("site",)
     search_fields = ("name", "address", "router_id")
-    readonly_fields = ("created_at",)
+    readonly_fields = ("stale_since", "source", "source_id", "created_at")
     inlines = (HostKeyInline,)
 
 
@@ -130,39 +122,60 @@ class KeepConnectedAdmin(ModelAdmin):
     list_display = ("__str__", "floor_mbps")
 
 
-class ReadOnly:
-    """What devices said: looked at here, written by `collect` alone."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-@admin.register(models.Interface)
-class InterfaceAdmin(ReadOnly, ModelAdmin):
-    list_display = ("router", "name", "kind", "mac", "last_seen_at")
+@admin.register(models.Console)
+class ConsoleAdmin(ModelAdmin):
+    list_display = ("router", "kind", "address", "port", "credential")
     list_filter = ("kind",)
+    list_select_related = ("router", "credential")
+    search_fields = ("router__name", "address")
+    autocomplete_fields = ("router", "credential")
+
+
+@admin.register(models.Beacon)
+class BeaconAdmin(ModelAdmin):
+    list_display = ("router", "prefix", "test_address")
     list_select_related = ("router",)
-    search_fields = ("router__name", "name", "mac")
+    search_fields = ("router__name", "prefix")
+    autocomplete_fields = ("router",)
 
 
-@admin.register(models.Nic)
-class NicAdmin(ReadOnly, ModelAdmin):
-    list_display = ("interface", "driver", "driver_version", "firmware", "pci_address", "last_seen_at")
-    list_filter = ("driver", "driver_version", "firmware")
-    list_select_related = ("interface__router",)
-    search_fields = ("router__name", "interface__name", "driver", "firmware")
+@admin.register(models.Artifact)
+class ArtifactAdmin(ModelAdmin):
+    list_display = ("kind", "name", "version", "sha256", "location")
+    list_filter = ("kind",)
+    search_fields = ("name", "version", "sha256")
 
 
-@admin.register(models.Observation)
-class ObservationAdmin(ReadOnly, ModelAdmin):
-    list_display = ("router", "kind", "observed_at", "digest")
-    list_filter = ("kind", "observed_at")
-    list_select_related = ("router",)
-    search_fields = ("router__name", "digest")
-    show_full_result_count = False  # counting a history of millions for a page header helps nobody
+@admin.register(models.UcsDomain)
+class UcsDomainAdmin(ModelAdmin):
+    list_display = ("name", "site", "address", "port", "credential")
+    list_filter = ("site",)
+    list_select_related = ("site", "credential")
+    search_fields = ("name",)
+
+
+@admin.register(models.AdapterPolicy)
+class AdapterPolicyAdmin(ModelAdmin):
+    list_display = (
+        "domain", "dn", "rx_queues", "rx_ring", "tx_queues", "tx_ring", "completion_queues", "interrupts", "rss",
+    )  # fmt: skip
+    list_filter = ("domain", "rss")
+    list_select_related = ("domain",)
+    search_fields = ("dn",)
+
+
+@admin.register(models.ServiceProfile)
+class ServiceProfileAdmin(ModelAdmin):
+    list_display = ("domain", "dn", "template", "adapter_policy", "maintenance_policy", "router")
+    list_filter = ("domain", "maintenance_policy")
+    list_select_related = ("domain", "template__domain", "adapter_policy__domain", "router")
+    search_fields = ("dn", "router__name")
+    autocomplete_fields = ("template", "adapter_policy", "router")
+
+
+@admin.register(models.SavedFilter)
+class SavedFilterAdmin(ModelAdmin):
+    list_display = ("page", "name", "owner", "shared")
+    list_filter = ("page", "shared")
+    list_select_related = ("owner",)
+    search_fields = ("name",)

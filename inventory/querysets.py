@@ -66,6 +66,14 @@ class ObservationQuerySet(models.QuerySet["rows.Observation"]):
         raise AppendOnlyError("An observation is history: found a removal, wanted it kept.")
 
 
+class DriftQuerySet(models.QuerySet["rows.Drift"]):
+    """Questions about many rows of drift."""
+
+    def open(self) -> Self:
+        """What is not as wanted now."""
+        return self.filter(ended_at__isnull=True)
+
+
 class LinkQuerySet(models.QuerySet["rows.Link"]):
     """Questions about many links."""
 

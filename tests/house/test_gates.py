@@ -130,7 +130,7 @@ def test_no_kind_is_forgotten_in_the_contract() -> None:
 def test_a_model_without_its_migration_is_red(copy: Path) -> None:
     argv = (sys.executable, "manage.py", "makemigrations", "--check", "--dry-run")
     assert run(*argv, cwd=copy)[0] == 0
-    with (copy / "inventory" / "models.py").open("a") as file:
+    with (copy / "inventory" / "models" / "places.py").open("a") as file:
         file.write('\n\nSite.add_to_class("forgotten", models.IntegerField(default=0))\n')
     status, said = run(*argv, cwd=copy)
     assert status == 1

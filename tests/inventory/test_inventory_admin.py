@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from inventory import models
+from tests.inventory.one_of_each import one_of_each
 
 pytestmark = pytest.mark.django_db
 MODELS = [model for model in admin.site._registry if model._meta.app_label == "inventory"]
@@ -25,16 +26,15 @@ def boss(client: Client) -> Client:
 @pytest.fixture
 def observed(fleet: Callable[[int], None], now: datetime) -> models.Observation:
     fleet(4)
-    router = models.Router.objects.get(name="r0")
-    interface = models.Interface.objects.create(router=router, name="eth0", last_seen_at=now)
-    models.Nic.objects.create(router=router, interface=interface, driver="veth", last_seen_at=now)
-    return models.Observation.objects.create(router=router, observed_at=now, facts={"version": 1})
+    one_of_each(models.Router.objects.get(name="r0"), now)
+    return models.Observation.objects.get()
 
 
 def test_every_model_is_there() -> None:
     assert {model.__name__ for model in MODELS} == {
-        "Credential", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Nic",
-        "Observation", "Router", "Site",
+        "AdapterPolicy", "Artifact", "Assignment", "Beacon", "Card", "Console", "Cpu", "Credential", "Daemon", "Drift",
+        "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module", "Nic", "Observation",
+        "Package", "Profile", "Router", "SavedFilter", "ServiceProfile", "Site", "Software", "UcsDomain",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
 from django.test.utils import CaptureQueriesContext
 
 from fleet.core.model import Link, Topology
@@ -145,7 +146,7 @@ def test_history_is_only_added_to(fleet: Fleet, now: datetime) -> None:
     ):
         with pytest.raises(AppendOnlyError, match="history"):
             attempt()
-    with pytest.raises(models.models.ProtectedError):
+    with pytest.raises(ProtectedError):
         models.Router.objects.get(name="r0").delete()
     assert models.Observation.objects.get().facts == {}
 

@@ -1,0 +1,23 @@
+"""What exists, what was seen of it, and what is wanted; one file per subject, everything importable from here."""
+
+from inventory.models.access import Become, Console, ConsoleKind, Credential, HostKey
+from inventory.models.artifacts import Artifact, ArtifactKind
+from inventory.models.drift import Drift
+from inventory.models.filters import SavedFilter
+from inventory.models.hardware import Card, Cpu, Flavour, Interface, Nic
+from inventory.models.intent import Assignment, Level, Profile, ProfileKind
+from inventory.models.links import Beacon, KeepConnected, Link, LinkEnd, Side
+from inventory.models.names import NAME_PATTERN, name_is_plain
+from inventory.models.observations import Observation, digest_of
+from inventory.models.places import FailureDomain, Site, check_time_zone
+from inventory.models.routers import DeviceKind, External, Router, Suite
+from inventory.models.software import Daemon, Module, Package, Software
+from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
+
+__all__ = [
+    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card", "Console",
+    "ConsoleKind", "Cpu", "Credential", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
+    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "Nic", "Observation", "Package",
+    "Profile", "ProfileKind", "Router", "SavedFilter", "ServiceProfile", "Side", "Site", "Software", "Suite",
+    "UcsDomain", "check_time_zone", "digest_of", "name_is_plain",
+]  # fmt: skip

@@ -1,0 +1,36 @@
+"""One row of every table of the inventory that a file does not bring, on a fleet that is there."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+
+from inventory import models
+
+
+def one_of_each(router: models.Router, now: datetime) -> None:
+    interface = models.Interface.objects.create(router=router, name="eth0", last_seen_at=now)
+    models.Nic.objects.create(router=router, interface=interface, driver="veth", last_seen_at=now)
+    models.Card.objects.create(router=router, serial="68-05-ca-ff-ff-00-11-22", model="XL710")
+    models.Cpu.objects.create(router=router, vendor="GenuineIntel", cores=6, siblings=[[0, 6]])
+    models.Software.objects.create(router=router, kernel="6.1.0-28-amd64", suite="frr", suite_version="8.4.4")
+    models.Package.objects.create(router=router, name="frr", version="8.4.4-1.1")
+    models.Module.objects.create(router=router, name="i40e", version="2.13.10", flavour="vendor")
+    models.Daemon.objects.create(router=router, name="bgpd", version="8.4.4", pid=71, started_at=now)
+    models.Drift.objects.create(router=router, setting="nic.queues[eth0]", wanted=8, found=4, profile="x", since=now)
+    models.Console.objects.create(
+        router=router, kind="ipmi", address="192.0.2.9", port=623, credential=router.credential
+    )
+    models.Beacon.objects.create(router=router, prefix="198.51.100.0/24", test_address="198.51.100.1")
+    models.Artifact.objects.create(kind="kernel", name="linux", version="6.1", sha256="0" * 64, location="/srv/linux")
+    profile = models.Profile.objects.create(name="fast", kind="nic", settings={"nic.queues": 8})
+    models.Assignment.objects.create(profile=profile, level="device", router=router)
+    domain = models.UcsDomain.objects.create(
+        name="ucs1", site=router.site, address="192.0.2.10", credential=router.credential
+    )
+    policy = models.AdapterPolicy.objects.create(domain=domain, dn="org-root/eth-profile-fast", name="fast")
+    models.ServiceProfile.objects.create(
+        domain=domain, dn="org-root/ls-r0", name="r0", adapter_policy=policy, router=router
+    )
+    owner = User.objects.create_user("somebody")
+    models.SavedFilter.objects.create(owner=owner, page="devices", name="mine", query="role=edge")
+    models.Observation.objects.create(router=router, observed_at=now, facts={"version": 1})
