@@ -7,7 +7,7 @@ and looks again. Everything that it learns goes back as a value with reasons.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fleet.core.model import CheckSpec, Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
@@ -192,6 +192,20 @@ class Driver(Protocol):
         ...
 
     def observe_rollback(self, session: Session, step: Step) -> Look: ...
+
+
+@runtime_checkable
+class Remedying(Protocol):
+    """A driver that can mend what keeps a verification from passing while its own step is in force. See remedy.py."""
+
+    def remedy(self, session: Session, step: Step, *, deadline_s: float, begin: Callable[[str], bool]) -> str | None:
+        """Act once, if the device shows that it fits. `step` is the verification; returns what was done, in words.
+
+        None: it does not fit, nothing was sent. `begin(words)` commits that it is about to be done and says whether
+        this worker may; nothing that changes the device is sent before or without it. What a crash leaves half done
+        must be put right by the step's own way back, and by the next remedy. Same errors as `Driver.apply`.
+        """
+        ...
 
 
 class StepParams(Protocol):

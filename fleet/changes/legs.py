@@ -25,6 +25,7 @@ from inventory.models import Router
 from playbooks import registry, transport
 from playbooks.base import Answer, Device, DeviceError, Seen, Session, Step
 from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
+from playbooks.remedy import mend
 
 log = logging.getLogger(__name__)
 
@@ -194,14 +195,23 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
         around = neighbours.measure_around(job.neighbours, value.baseline.get("samples") or ())
         value = replace(value, progress={**value.progress, "neighbours": around})
     act = perform if step.undoes_id is None else perform_rollback
-    return act(
-        driver,
-        session,
-        value,
-        sent=step.sent_at is not None,
-        deadline_s=deadline_s,
-        write_ahead=ahead,
-    )
+    outcome = act(driver, session, value, sent=step.sent_at is not None, deadline_s=deadline_s, write_ahead=ahead)
+    return _mended(hand, session, value, outcome, now=now) if step.verb == "verify" else outcome
+
+
+def _mended(
+    hand: transitions.StepInHand, session: Session, value: Step, outcome: Outcome, *, now: Callable[[], datetime]
+) -> Outcome:
+    """A verification that lasts on a drained router: the driver that drained it may have a remedy (remedy.py)."""
+    if value.drain_artifact is None:
+        return outcome
+
+    def begin(what: str) -> bool:
+        said = transitions.Note(hand.row.claimed_by, f"{hand.target.name}: {hand.row.title} remedy: {what}")
+        return transitions.remark(hand, "step remedy", said, now())
+
+    left_s = (hand.row.due_at - now()).total_seconds() - LEASE_MARGIN_S if hand.row.due_at is not None else 0.0
+    return mend(registry.driver("drain"), session, value, outcome, deadline_s=left_s, begin=begin)
 
 
 def as_value(job: Job, step: StepRun, now: datetime) -> Step:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     RIB_FIB_MISMATCH = "rib_fib_mismatch"
     FORWARDS_TO_DEAD_NEIGHBOUR = "forwards_to_dead_neighbour"
     BGP_NEVER_CONVERGES = "bgp_never_converges"
+    LOSES_OSPF6_LSAS_AFTER_RESTART = "loses_ospf6_lsas_after_restart"
     MGMT_CUT = "mgmt_cut"
 
 
@@ -36,6 +37,7 @@ ONE_SHOT = frozenset(
         Kind.LIE,
         Kind.GARBAGE_OUTPUT,
         Kind.REBOOT_NEVER_RETURNS,
+        Kind.LOSES_OSPF6_LSAS_AFTER_RESTART,
     }
 )
 PARAMS: Mapping[Kind, frozenset[str]] = {
@@ -53,6 +55,7 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.RIB_FIB_MISMATCH: frozenset(),
     Kind.FORWARDS_TO_DEAD_NEIGHBOUR: frozenset({"neighbour"}),
     Kind.BGP_NEVER_CONVERGES: frozenset(),
+    Kind.LOSES_OSPF6_LSAS_AFTER_RESTART: frozenset(),
     Kind.MGMT_CUT: frozenset({"match"}),
 }
 

@@ -43,13 +43,18 @@ def ospf6(ctx: Context, which: Sequence[str]) -> str | None:
             routers = _routers(ctx, only)
         case _:
             return None
-    lsas = [_lsa6(ctx, router) for router in routers]
+    lsas = [_lsa6(ctx, router) for router in routers if _heard6(ctx, router)]
     return dump({"areaScopedLinkStateDb": [{"areaId": "0", "lsa": lsas}]})
 
 
 def _routers(ctx: Context, only: str = "") -> Iterable[Router]:
     pod = (ctx.net.routers[name] for name in ctx.net.pods[ctx.router.spec.pod])
     return (router for router in pod if not only or router.spec.router_id == only)
+
+
+def _heard6(ctx: Context, router: Router) -> bool:
+    """Has this router taken in the other's OSPFv3 LSAs?"""
+    return router.unheard6 is None or router is ctx.router or ctx.net.adjacent(ctx.router, router.name)
 
 
 def _core(router: Router) -> Iterable[Port]:

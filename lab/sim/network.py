@@ -80,7 +80,16 @@ class Network:
         if mine is None or theirs is None or not router.powered or self._shut(router, peer):
             return None
         since = max(mine, theirs)
+        if not peer.external and peer.family == 6 and not self.adjacent(router, peer.name):
+            ends = (router, self.routers[peer.name])
+            if any(end.unheard6 is not None for end in ends):
+                return None
+            since = max(since, *(end.heard6_at + end.timing.bgp_s for end in ends))
         return since if since <= now else None
+
+    def adjacent(self, router: Router, name: str) -> bool:
+        """Is there a core link between the two?"""
+        return any(port.peer == name for port in router.ports if not port.external)
 
     def _shut(self, router: Router, peer: startup.Peer) -> bool:
         """Is the session administratively down at either end?"""

@@ -109,6 +109,9 @@ class Router:
     shut: frozenset[str] = frozenset()  # addresses of BGP peers that are administratively down
     cut: bool = False
     events: list[Event] = field(default_factory=list)
+    # Its OSPFv3 costs when routers further away lost sight of it; None: they see it. `heard6_at`: since when again.
+    unheard6: tuple[int, ...] | None = None
+    heard6_at: float = float("-inf")
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
 
@@ -164,6 +167,10 @@ class Router:
         full = self.full_at()
         return self.powered and full is not None and now >= full
 
+    def costs6(self) -> tuple[int, ...]:
+        """What it announces on its core links in OSPFv3."""
+        return tuple(self.metric(port.ifname, six=True) for port in self.ports if not port.external)
+
     def running_text(self) -> str:
         if self.frr is not None:
             return self.frr.text()
@@ -186,6 +193,8 @@ class Router:
         self.flow.settle(now)
         before, self.flags = self.flags, self._read_flags()
         self.shut = self._read_shut()
+        if self.unheard6 is not None and self.unheard6 != self.costs6():
+            self.unheard6, self.heard6_at = None, now
         cut = active(self.behaviours, Kind.MGMT_CUT)
         text = self.running_text() if cut else ""
         self.cut = cut is not None and any(re.search(cut.match, line) for line in text.splitlines())
@@ -271,7 +280,10 @@ class Router:
         """The daemons read the startup configuration; sessions and tables come later, by themselves."""
         self.daemons_at = now
         self.daemon_starts += 1
+        self.unheard6 = None
         self.load_startup(now)
+        if take(self.behaviours, Kind.LOSES_OSPF6_LSAS_AFTER_RESTART, "start") is not None:
+            self.unheard6 = self.costs6()
         full = self.full_at()
         adjacent = now + self.timing.adjacency_s
         self.flow.up(adjacent_at=adjacent, full_at=full if full is not None else float("inf"))

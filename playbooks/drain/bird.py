@@ -34,6 +34,7 @@ class Bird:
     """BIRD 2: the operator's filters and OSPF costs use the constants, Slipway writes them and reconfigures."""
 
     name = "bird"
+    almost = BIRD_EXTRA_COST - 1  # one less than drained
 
     def look_commands(self) -> Mapping[str, list[str]]:
         return LOOK

@@ -5,7 +5,7 @@ network has learned of it, then NOT_DONE, upon which the engine looks before and
 device's own is needed, and a crash anywhere goes on from what is there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
@@ -26,6 +26,7 @@ from playbooks.drain.look import (
 )
 from playbooks.drain.params import DrainParams
 from playbooks.drain.parse import Forwarded, forwarded, rates
+from playbooks.drain.remedy import announce_anew
 from playbooks.drain.state import (
     Before,
     Group,
@@ -195,6 +196,10 @@ class Drain:
         left = not_back(state.running, before.ours()) or not_back(state.saved or (), before.ours())
         gate_s = max(DrainParams.model_validate(step.params).gate, AGAIN_S)
         return Look(Seen.NOT_DONE, are_not("undrained and saved", left), after_s=gate_s) if left else Look(Seen.DONE)
+
+    def remedy(self, session: Session, step: Step, *, deadline_s: float, begin: Callable[[str], bool]) -> str | None:
+        """For a verification that lasts: see remedy.py. The costs are those that this drain has set."""
+        return announce_anew(session, step, deadline_s=deadline_s, begin=begin)
 
 
 def _traffic(answers: Mapping[str, Answer]) -> Mapping[str, float] | None:

@@ -35,6 +35,7 @@ class Frr:
     """FRR: graceful shutdown, maximum metric, overload bit, and the cost of every OSPFv3 interface."""
 
     name = "frr"
+    almost = MAX_COST - 1  # one less than drained, of an interface whose own cost is left out of it
 
     def look_commands(self) -> Mapping[str, list[str]]:
         return LOOK

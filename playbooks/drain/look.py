@@ -15,6 +15,7 @@ class Suite(Protocol):
     """A routing suite as the drain sees it."""
 
     name: str
+    almost: int
 
     def look_commands(self) -> Mapping[str, list[str]]: ...
     def live_commands(self, answers: Mapping[str, Answer]) -> Mapping[str, list[str]]: ...

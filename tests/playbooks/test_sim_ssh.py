@@ -230,6 +230,26 @@ def test_bgp_never_converges(fleet: SimFleet, bly: SshSession) -> None:
     assert '"state":"Active"' in out and '"state":"Established"' not in out
 
 
+def test_loses_ospf6_lsas_after_restart(fleet: SimFleet, bly: SshSession) -> None:
+    def heard(name: str) -> bool:
+        shown = "show ipv6 ospf6 database router adv-router 10.255.77.1 detail json"
+        return '"metric"' in fleet.console(name, f"sudo -n vtysh -c '{shown}'")[1]
+
+    fleet.inject("bly", "loses_ospf6_lsas_after_restart")
+    assert heard("lang") and heard("dekker")
+    bly.run(["systemctl", "restart", "frr"], root=True)
+    fleet.advance(600)
+    assert heard("lang") and not heard("dekker"), "lang is a neighbour, dekker is not"
+    assert bly.run(["vtysh", "-c", "show bgp summary json"]).out.count('"state":"Active"') == 3
+    for cost in ("11", "10"):
+        bly.run(
+            ["vtysh", "-c", "configure terminal", "-c", "interface eth1", "-c", f"ipv6 ospf6 cost {cost}"], root=True
+        )
+        fleet.advance(10)
+    assert heard("dekker")
+    assert '"state":"Active"' not in bly.run(["vtysh", "-c", "show bgp summary json"]).out
+
+
 def test_mgmt_cut_until_the_timer_puts_the_configuration_back(
     fleet: SimFleet, devices: dict[str, Device], bly: SshSession
 ) -> None:

@@ -9,7 +9,16 @@ evaluate that again after it waited for the row lock, and two workers would both
 
 from fleet.changes.transitions.rows import Note, note
 from fleet.changes.transitions.runs import ask, end_run, move_change
-from fleet.changes.transitions.steps import Follow, Result, StepInHand, claim, record, record_and_claim, write_ahead
+from fleet.changes.transitions.steps import (
+    Follow,
+    Result,
+    StepInHand,
+    claim,
+    record,
+    record_and_claim,
+    remark,
+    write_ahead,
+)
 from fleet.changes.transitions.targets import admit, back_to_pending, move_target, release, roll_back, strand
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "record",
     "record_and_claim",
     "release",
+    "remark",
     "roll_back",
     "strand",
     "write_ahead",

@@ -101,6 +101,7 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
         remember(target, phase)
     step.generation, step.attempt, step.due_at = step.generation + 1, step.attempt + 1, until
     step.state, step.first_claimed_at = StepState.CLAIMED, step.first_claimed_at or now
+    step.claimed_by = worker
     return True
 
 
@@ -124,6 +125,17 @@ def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datet
     hand.written_ahead = True
     step.sent_at = now
     step.artifact = values.get("artifact", step.artifact)
+    return True
+
+
+def remark(hand: StepInHand, kind: str, what: Note, now: datetime) -> bool:
+    """Record what a worker is about to do within the step that it holds; False when its claim is not the newest."""
+    step = hand.row
+    mine = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED, due_at__gt=now)
+    with writing():
+        if not mine.exists():
+            return False
+        event(hand.change_id, kind, what, now, target_id=hand.target.pk, step_id=step.pk).save(force_insert=True)
     return True
 
 
@@ -287,7 +299,7 @@ def record_and_claim(
     step.state, step.data, step.reasons = result.state, dict(result.data), list(result.reasons)
     step.changed, step.due_at, step.generation = result.changed, None, step.generation + 1
     upcoming.state, upcoming.due_at, upcoming.first_claimed_at = StepState.CLAIMED, until, now
-    upcoming.generation, upcoming.attempt = upcoming.generation + 1, 1
+    upcoming.generation, upcoming.attempt, upcoming.claimed_by = upcoming.generation + 1, 1, worker
     return True
 
 
