@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
+from fleet.core import intent
 from inventory.models.names import name_is_plain
 from inventory.models.places import Site
 from inventory.models.routers import Router
@@ -54,6 +55,10 @@ class Profile(models.Model):
         if self.parent is not None and self.parent.kind != self.kind:
             found = f"{self.parent.name}, a {self.parent.kind} profile"
             raise ValidationError({"parent": f"found {found}, wanted a parent of the same kind ({self.kind})"})
+        if not isinstance(self.settings, dict):
+            raise ValidationError({"settings": 'wanted settings with their values: {"nic.queues": 8}'})
+        if wrong := [str(r) for key, value in self.settings.items() if (r := intent.refuse(self.kind, key, value))]:
+            raise ValidationError({"settings": wrong})
 
 
 class Level(models.TextChoices):
