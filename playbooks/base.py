@@ -195,6 +195,15 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class Cautious(Protocol):
+    """A driver that may have something to say about a device before anybody approves."""
+
+    def cautions(self, device: Device, facts: Mapping[str, Json]) -> tuple[Reason, ...]:
+        """Warnings (findings WARN) from the facts of a device. Pure; none where the facts do not tell."""
+        ...
+
+
+@runtime_checkable
 class Remedying(Protocol):
     """A driver that can mend what keeps a verification from passing while its own step is in force. See remedy.py."""
 

@@ -1,7 +1,7 @@
 """From a recipe, its inputs and the inventory to a change with a planned revision. Reads rows; touches no device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,12 +14,13 @@ from fleet.changes import transitions
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
+from fleet.core import preconditions
 from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity
 from fleet.core.states import CHANGE_MOVES, ChangeState
 from inventory.models import Observation, Router
 from inventory.topology import load as load_topology
 from playbooks import registry
-from playbooks.base import Impossible
+from playbooks.base import Cautious, Impossible
 from playbooks.recipe import load_recipe, read_recipe, recipe_path
 
 
@@ -105,11 +106,24 @@ def _render(recipe: Recipe, routers: Sequence[Router]) -> Plan:
         planned: list[PlannedStep] = []
         for spec in recipe.steps:
             try:
-                planned.append(registry.driver(spec.verb).plan(spec, device, seen.facts if seen else {}))
+                driver = registry.driver(spec.verb)
+                planned.append(driver.plan(spec, device, seen.facts if seen else {}))
+                if seen is not None and isinstance(driver, Cautious):
+                    warned = driver.cautions(device, seen.facts)
+                    refused += [Finding(f"{spec.verb}-caution", Severity.WARN, reason) for reason in warned]
             except Impossible as error:
                 refused.append(Finding("impossible", Severity.FATAL, error.reason))
-        steps[router.name] = planned
+        steps[router.name] = _with_facts(planned, seen.facts if seen else {})
     return planning.make(recipe, steps, topology, refused)
+
+
+def _with_facts(steps: Sequence[PlannedStep], facts: Mapping[str, Any]) -> list[PlannedStep]:
+    """The baseline carries the facts that the plan was computed from: what moves until the start voids the approval."""
+    expected = preconditions.expected_of(facts)
+    return [
+        replace(s, expected={**s.expected, preconditions.FACTS: expected}) if s.verb == "baseline" and expected else s
+        for s in steps
+    ]
 
 
 def open_change(
@@ -121,7 +135,8 @@ def open_change(
         change = Change.objects.create(
             title=title, author_id=author.pk, ticket=ticket, description=description, created_at=now
         )
-        transitions.note(change.pk, "change draft", Note(author.get_username(), f"drafted: {title}"), now)
+        what = Note(author.get_username(), f"drafted: {title}", {"user": author.pk})
+        transitions.note(change.pk, "change draft", what, now)
         _add_revision(change, request, plan, text, author, now)
     return change
 
@@ -135,8 +150,12 @@ def revise(change: Change, request: Request, *, author: AbstractBaseUser, now: d
     with transaction.atomic():
         if state is not ChangeState.DRAFT:
             what = Note(author.get_username(), "edited: back to draft, approvals are void")
-            if not transitions.move_change(change, ChangeState.DRAFT, what, now):
-                raise PlanRefused([Reason("change", "moved meanwhile", "as you saw it", "Look again.")])
+            moved = transitions.move_change(change, ChangeState.DRAFT, what, now)
+        else:
+            # Guarded as well: a draft that is submitted in this very moment is not edited any more.
+            moved = transitions.stay(change, "change edited", Note(author.get_username(), "edited the draft"), now)
+        if not moved:
+            raise PlanRefused([Reason("change", "moved meanwhile", "as you saw it", "Look again.")])
         _add_revision(change, request, plan, text, author, now)
     return change
 
@@ -158,5 +177,6 @@ def _add_revision(
         created_at=now,
     )
     words = f"planned revision {revision.number}: {len(plan.targets)} targets, digest {revision.digest[:12]}"
-    transitions.note(change.pk, "change planned", Note(author.get_username(), words), now)
+    # The number of whoever wrote it stays in the event: who is an author is asked of both (approvals.authors).
+    transitions.note(change.pk, "change planned", Note(author.get_username(), words, {"user": author.pk}), now)
     return revision

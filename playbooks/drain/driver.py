@@ -11,6 +11,7 @@ from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks.base import Answer, Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.drain import loop_free
+from playbooks.drain.cautions import cautions
 from playbooks.drain.look import (
     AGAIN_S,
     are_not,
@@ -79,6 +80,10 @@ class Drain:
                       *suite.planned((stage, of_stage(stage, before)) for stage in stages)),
             estimate_s=4 * params.gate + params.settle, within_s=params.within,
         )  # fmt: skip
+
+    def cautions(self, device: Device, facts: Mapping[str, Json]) -> tuple[Reason, ...]:
+        """Routers that have no IPv6 route for a moment whenever one of their neighbours is drained."""
+        return cautions(device, facts)
 
     def precheck(self, session: Session, step: Step) -> Look:
         """READY with what is in place, never ALREADY: also a router that somebody else drained has to be proven quiet.

@@ -54,6 +54,7 @@ _ROUTING_FACTS: Mapping[str, Commands] = {
         "running_config": ["vtysh", "-c", "show running-config"],
         "saved_config": ["cat", "/etc/frr/frr.conf"],
         "daemons": ["vtysh", "-c", "show watchfrr"],
+        "zebra": ["pgrep", "-a", "-x", "zebra"],
     },
     "bird": {
         "status": ["birdc", "show", "status"],

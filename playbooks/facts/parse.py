@@ -84,8 +84,10 @@ def _interfaces(read: _Reader) -> dict[str, Json] | None:
 
 
 def _routing(read: _Reader, suite: str) -> dict[str, Json]:
+    options = None
     match suite:
         case "frr":
+            options = read.read("zebra_options", parse_frr.zebra_options, "zebra")
             version: Json = read.read("routing", parse_frr.version, "version")
             daemons: Json = read.read("daemons", parse_frr.daemons, "daemons")
             running = read.read("running_config", _frr_config, "running_config", only_ok=True)
@@ -101,6 +103,7 @@ def _routing(read: _Reader, suite: str) -> dict[str, Json]:
         "suite": suite,
         "version": version,
         "daemons": daemons,
+        **({"zebra_options": options} if options is not None else {}),
         "running_config": redacted(running) if running is not None else None,
         "running_sha256": digest(running) if running is not None else None,
         "saved_config": redacted(saved) if saved is not None else None,

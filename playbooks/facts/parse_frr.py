@@ -26,6 +26,12 @@ def version(text: str) -> str | None:
     return match[1] if match else None
 
 
+def zebra_options(text: str) -> str | None:
+    """`pgrep -a -x zebra`: the options that zebra was started with; None where none runs."""
+    match = re.search(r"^[0-9]{1,10} \S{0,200}zebra(?: (.{0,500}))?$", text, re.MULTILINE)
+    return (match[1] or "").strip() if match else None
+
+
 def bgp(text: str) -> dict[str, Json] | None:
     """`show bgp summary json`: {"running", "peers": {family: {peer: {...}}}}. A family without peers is absent.
 

@@ -8,7 +8,9 @@ from django.contrib.auth.models import User
 from fleet.changes import drafts, lifecycle
 from fleet.changes.drafts import PlanRefused, Request
 from fleet.changes.models import Change, Revision
+from fleet.core.model import Severity
 from fleet.core.states import ChangeState
+from inventory.models import Observation, Router
 from playbooks.recipe_yaml import RecipeRefused
 from tests.changes import builders
 
@@ -51,6 +53,17 @@ def test_a_router_without_facts_cannot_be_planned_for(author: User) -> None:
     finding = next(f for f in revision.read_plan().findings if f.code == "no-facts")
     assert "collect bly" in finding.reason.remedy
     assert lifecycle.submit(revision.change, author, NOW), "fatal"
+
+
+def test_what_a_drain_cannot_prevent_is_a_warning_to_the_approver(author: User) -> None:
+    config = "frr version 8.4.4\nrouter bgp 65000\nexit\nrouter ospf6\nexit\n"
+    facts = {"routing": {"suite": "frr", "running_config": config, "zebra_options": "-d -A 127.0.0.1"}}
+    Observation.objects.create(router=Router.objects.get(name="bly"), observed_at=NOW, facts=facts)
+    revision = draft(author, "bly").revision
+    assert revision is not None
+    (finding,) = (f for f in revision.read_plan().findings if f.code == "drain-caution")
+    assert finding.severity is Severity.WARN and "--v6-rr-semantics" in finding.reason.remedy
+    assert not lifecycle.submit(revision.change, author, NOW), "a warning stops nothing"
 
 
 def test_an_unknown_router_is_named_with_the_one_that_was_meant(author: User) -> None:
