@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "inventory",
+    "fleet.people",
     "fleet.changes",
 ]
 MIDDLEWARE = [
@@ -110,10 +111,13 @@ LOGOUT_REDIRECT_URL = "/login/"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "fleet.people.rights.GrantBackend"]
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+EMAIL_HOST = os.environ.get("SLIPWAY_MAIL_HOST", "")
+DEFAULT_FROM_EMAIL = os.environ.get("SLIPWAY_MAIL_FROM", "slipway@localhost")
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 
@@ -131,6 +135,8 @@ SLIPWAY_LEASE_SECONDS = float(os.environ.get("SLIPWAY_LEASE_SECONDS", "90"))
 # A dispatched target that no worker has begun is dispatched again after this: what a lost message costs.
 SLIPWAY_REKICK_SECONDS = float(os.environ.get("SLIPWAY_REKICK_SECONDS", "10"))
 SLIPWAY_TICK_SECONDS = float(os.environ.get("SLIPWAY_TICK_SECONDS", "2"))
+# A directory with the user's own rows, advisories and withdrawals (docs/compat.md), beside those that are shipped.
+SLIPWAY_COMPAT_DIR = os.environ.get("SLIPWAY_COMPAT_DIR", "")
 SLIPWAY_REDIS_URL = os.environ.get("SLIPWAY_REDIS_URL", "redis://127.0.0.1:6379/0")
 
 LOGGING = {

@@ -9,20 +9,38 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import transitions
-from fleet.changes.models import Approval, Change, Revision, Run, StepRun, TargetRun
+from fleet.changes import approvals, transitions
+from fleet.changes.approvals import comment_on, decide_on
+from fleet.changes.emergencies import break_glass
+from fleet.changes.models import Change, Revision, Run, StepRun, TargetRun
 from fleet.changes.transitions import Note
 from fleet.core import gates
 from fleet.core import plan as planning
 from fleet.core.model import Reason
 from fleet.core.states import ChangeState, Control, TargetState, phase_of
+from fleet.people import rights
+from fleet.people.roles import OPERATE
 from inventory.models import Router
+
+__all__ = [
+    "Reasons",
+    "abort",
+    "break_glass",
+    "cancel",
+    "comment_on",
+    "decide_on",
+    "pause",
+    "release",
+    "resume",
+    "roll_back",
+    "start",
+    "submit",
+]
 
 Reasons = tuple[Reason, ...]
 
 
-def _raced(what: str) -> Reasons:
-    return (Reason(what, "moved meanwhile by somebody else", "as you saw it", "Look again, then decide again."),)
+_raced = approvals.raced
 
 
 def _name(person: AbstractBaseUser) -> str:
@@ -38,56 +56,11 @@ def submit(change: Change, person: AbstractBaseUser, now: datetime) -> Reasons:
         return reasons
     assert revision is not None
     what = Note(_name(person), f"submitted revision {revision.number}, digest {revision.digest[:12]}")
-    return () if transitions.move_change(change, ChangeState.SUBMITTED, what, now) else _raced("change")
-
-
-def decide_on(
-    change: Change, person: AbstractBaseUser, now: datetime, *, approve: bool, digest: str, comment: str = ""
-) -> Reasons:
-    """Approve or reject exactly the plan with this digest (rule 1)."""
-    revision = change.revision
-    if revision is None:
-        return (Reason("plan", "none", "a plan", "Plan the change first."),)
-    reasons = list(_authorship(change, revision, person, approve=approve))
-    if digest != revision.digest:
-        reasons.append(
-            Reason(
-                "digest",
-                digest[:12] or "none",
-                f"{revision.digest[:12]}, the newest revision",
-                "The plan was edited since you opened it: read it again.",
-            )
-        )
-    if not approve and not comment:
-        reasons.append(Reason("comment", "none", "a reason for the refusal", "Say why, so that it can be mended."))
-    if reasons:
-        return tuple(reasons)
-    decision = Approval.APPROVED if approve else Approval.REJECTED
-    to = ChangeState.APPROVED if approve else ChangeState.REJECTED
-    text = f"{decision} revision {revision.number}, digest {digest[:12]}" + (f": {comment}" if comment else "")
     with transaction.atomic():
-        if not transitions.move_change(change, to, Note(_name(person), text), now):
+        if not transitions.move_change(change, ChangeState.SUBMITTED, what, now):
             return _raced("change")
-        Approval.objects.create(
-            revision=revision, digest=digest, approver_id=person.pk, decision=decision, comment=comment, at=now
-        )
+        approvals.fix_rules(revision, now)
     return ()
-
-
-def _authorship(change: Change, revision: Revision, person: AbstractBaseUser, *, approve: bool) -> Reasons:
-    """The author of the change and whoever wrote its newest revision are both authors."""
-    reasons: dict[Reason, None] = {}
-    for author in {change.author_id, revision.created_by_id}:
-        is_author = person.pk == author
-        reasons |= dict.fromkeys(
-            gates.may_approve(
-                ChangeState(change.state),
-                author=_name(person) if is_author else f"user {author}",
-                approver=_name(person),
-                fatal=revision.fatal if approve else 0,
-            )
-        )
-    return tuple(reasons)
 
 
 def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end: datetime | None = None) -> Reasons:
@@ -100,11 +73,12 @@ def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end
         gates.may_start(
             ChangeState(change.state),
             digest=digest,
-            approved_digest=revision.approved_digest,
+            approved_digest=approvals.approved_digest(revision),
             window_end=window_end,
             now=now,
         )
     )
+    reasons += approvals.missing(revision, now, window_end=window_end)
     plan = revision.read_plan()
     routers = {r.name: r for r in Router.objects.filter(name__in=[t.name for t in plan.targets])}
     reasons += [
@@ -112,8 +86,11 @@ def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end
         for t in plan.targets
         if t.name not in routers
     ]
+    reasons += rights.refusals(person, OPERATE, [t.name for t in plan.targets])
     if reasons:
         return tuple(reasons)
+    if gone := approvals.out_of_date(revision, now):
+        return gone if approvals.void(change, revision, gone, _name(person), now) else _raced("change")
     with transaction.atomic():
         what = Note(
             _name(person), f"started revision {revision.number}: {len(plan.targets)} targets, {len(plan.waves())} waves"

@@ -1,5 +1,17 @@
 """The tables of the change engine, by subject; imported from here."""
 
+from fleet.changes.models.approvals import (
+    ApprovalPolicy,
+    ApprovalRules,
+    ApprovalStage,
+    ApprovalVoid,
+    BreakGlass,
+    BreakGlassReview,
+    Notice,
+    StandardChange,
+    StandardDecision,
+    StandardUse,
+)
 from fleet.changes.models.engine import (
     Admission,
     Approval,
@@ -22,15 +34,25 @@ from fleet.changes.models.engine import (
 __all__ = [
     "Admission",
     "Approval",
+    "ApprovalPolicy",
+    "ApprovalRules",
+    "ApprovalStage",
+    "ApprovalVoid",
+    "BreakGlass",
+    "BreakGlassReview",
     "Change",
     "ChangeQuerySet",
     "Event",
     "EventQuerySet",
     "EventSeal",
+    "Notice",
     "Pulse",
     "Revision",
     "Run",
     "RunQuerySet",
+    "StandardChange",
+    "StandardDecision",
+    "StandardUse",
     "StepRun",
     "StepRunQuerySet",
     "TargetRun",

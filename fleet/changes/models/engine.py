@@ -109,22 +109,38 @@ class Revision(models.Model):
         return sum(f["severity"] == "fatal" for f in self.plan["findings"])
 
     @property
+    def warnings(self) -> int:
+        """How many findings of the plan warn."""
+        return sum(f["severity"] == "warn" for f in self.plan["findings"])
+
+    def good_approvals(self) -> "QuerySet[Approval]":
+        """What people said of this revision and what nothing has voided since, in order."""
+        void = self.voids.order_by("-up_to").values_list("up_to", flat=True).first()
+        return self.approvals.filter(pk__gt=void or 0).order_by("pk")
+
+    @property
     def approved_digest(self) -> str | None:
-        """The digest that was approved for this revision, if any."""
-        approval = self.approvals.filter(decision=Approval.APPROVED).first()
+        """The digest that somebody approved for this revision, if any; whether that is enough: changes/approvals.py."""
+        approval = self.good_approvals().filter(decision=Approval.APPROVED).first()
         return approval.digest if approval else None
 
 
 class Approval(models.Model):
-    """One person's decision on one digest. Append-only."""
+    """What one person said about one digest; a comment decides nothing. Append-only.
 
-    APPROVED, REJECTED = "approved", "rejected"
+    `groups`: those that the person was in then. Whoever is put into a group later has not approved for it.
+    """
+
+    APPROVED, REJECTED, COMMENTED = "approved", "rejected", "commented"
 
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="approvals")
     digest = models.CharField(max_length=64)
     approver = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="approvals")
-    decision = models.CharField(max_length=10, choices=[(APPROVED, APPROVED), (REJECTED, REJECTED)])
+    decision = models.CharField(
+        max_length=10, choices=[(APPROVED, APPROVED), (REJECTED, REJECTED), (COMMENTED, COMMENTED)]
+    )
     comment = models.TextField(blank=True)
+    groups = models.JSONField(null=True)
     at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -7,7 +7,8 @@ A warning for whoever adds a guard: conditions on the row itself stay plain filt
 evaluate that again after it waited for the row lock, and two workers would both win.
 """
 
-from fleet.changes.transitions.rows import Note, note
+from fleet.changes.transitions.decisions import stay
+from fleet.changes.transitions.rows import Lost, Note, note
 from fleet.changes.transitions.runs import ask, end_run, move_change
 from fleet.changes.transitions.steps import (
     Follow,
@@ -23,6 +24,7 @@ from fleet.changes.transitions.targets import admit, back_to_pending, move_targe
 
 __all__ = [
     "Follow",
+    "Lost",
     "Note",
     "Result",
     "StepInHand",
@@ -39,6 +41,7 @@ __all__ = [
     "release",
     "remark",
     "roll_back",
+    "stay",
     "strand",
     "write_ahead",
 ]

@@ -1,0 +1,69 @@
+"""Which facts a plan was computed from, and which of them have moved since. Pure.
+
+A fact is named by a path with dots: "kernel", "routing.version", "queues.eth0.combined".
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fleet.core.model import Json, Reason
+
+# What says that a device is another one than the plan was made for. Counters, neighbours and uptime move by
+# themselves: the baseline is measured anew for them, and the checks judge them.
+_ALWAYS = ("kernel", "routing.suite", "routing.version")
+# Queues of an interface are steps' business; what the card could do at most ("max") does not move.
+_PER_INTERFACE = "queues"
+FACTS = "facts"  # key under which the facts stand in `PlannedStep.expected` of a baseline
+
+
+def expected_of(facts: Mapping[str, Any]) -> dict[str, Json]:
+    """The facts that a plan depends on, as path -> value, sorted; what is unknown is left out."""
+    found = {path: value for path in _ALWAYS if (value := at(facts, path)) is not None}
+    queues = facts.get(_PER_INTERFACE)
+    if isinstance(queues, Mapping):
+        for name, amounts in queues.items():
+            if isinstance(amounts, Mapping):
+                found |= {f"{_PER_INTERFACE}.{name}.{k}": v for k, v in amounts.items() if k != "max"}
+    return dict(sorted(found.items()))
+
+
+def at(facts: Mapping[str, Any], path: str) -> Json:
+    """The fact with this path; None when it is unknown. Interface names may have dots: each prefix is tried."""
+    value: Any = facts
+    rest = path
+    while rest:
+        if not isinstance(value, Mapping):
+            return None
+        key = next((p for p in _prefixes(rest) if p in value), None)
+        if key is None:
+            return None
+        value, rest = value[key], rest[len(key) + 1 :]
+    return value
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """ "a.b.c", "a.b", "a"."""
+    parts = path.split(".")
+    for count in range(len(parts), 0, -1):
+        yield ".".join(parts[:count])
+
+
+def moved(device: str, expected: Mapping[str, Json], facts: Mapping[str, Any], *, since: str) -> tuple[Reason, ...]:
+    """Every fact that is not as the plan expects it, or cannot be told any more (rule 5).
+
+    `since`: where the new facts are from, in words ("observed 2026-01-05 05:00 UTC", "on the device now").
+    """
+    reasons = []
+    for path, wanted in sorted(expected.items()):
+        found = at(facts, path)
+        if found != wanted:
+            words = "unknown" if found is None else str(found)[:80]
+            reasons.append(
+                Reason(
+                    f"{device}, {path}",
+                    f"{words} ({since})",
+                    f"{str(wanted)[:80]} as it was approved",
+                    "Plan a new revision on what is true now, and have it approved.",
+                )
+            )
+    return tuple(reasons)

@@ -1,0 +1,10 @@
+"""The Django app of people: who may do what, where, and how they sign in."""
+
+from django.apps import AppConfig
+
+
+class PeopleConfig(AppConfig):
+    """People."""
+
+    name = "fleet.people"
+    verbose_name = "people"

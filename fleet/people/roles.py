@@ -1,0 +1,27 @@
+"""The four roles and what each may do."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+OPERATE = "changes.change_run"
+APPROVE = "changes.add_approval"
+EDIT = "changes.change_change"
+BREAK_GLASS = "changes.add_breakglass"
+
+
+class Role(StrEnum):
+    """What somebody is at Slipway. Everybody who can sign in may look: a viewer has that and no more."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+# Drafting and submitting what one has drafted needs no right. An approver does not operate by that alone.
+RIGHTS: Mapping[Role, frozenset[str]] = {
+    Role.VIEWER: frozenset(),
+    Role.OPERATOR: frozenset({OPERATE, BREAK_GLASS}),
+    Role.APPROVER: frozenset({APPROVE}),
+    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS}),
+}
