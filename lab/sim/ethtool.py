@@ -1,7 +1,8 @@
-"""ethtool of a virtual router: -i -l -L -g -G -P -S, with the texts and misleading statuses of the captures. Pure."""
+"""ethtool of a virtual router, with the texts and misleading statuses of the captures; more in ethtool_show. Pure."""
 
 from collections.abc import Sequence
 
+from lab.sim import ethtool_show
 from lab.sim.linux import CONTROL_PPS, forwarded
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Nic
@@ -30,7 +31,8 @@ def ethtool(ctx: Context, argv: Sequence[str]) -> Reply:
         case "-G" | "--set-ring":
             return _set(ctx, nic, settings, rings=True)
         case _:
-            return Reply(err="netlink error: Operation not supported\n", status=1)
+            shown = ethtool_show.show(nic, option, settings, seed=f"{ctx.router.name}/{ctx.router.boots}")
+            return shown or Reply(err="netlink error: Operation not supported\n", status=1)
 
 
 def _missing(option: str) -> Reply:
@@ -47,17 +49,17 @@ def _missing(option: str) -> Reply:
 def _driver(ctx: Context, nic: Nic) -> Reply:
     match nic.driver:
         case "i40e":
-            version, firmware, bus = ctx.router.kernel, "8.00 0x80008b82 1.3353.0", _bus(nic)
+            version, firmware, where = ctx.router.kernel, "8.00 0x80008b82 1.3353.0", bus(nic)
         case "veth":
-            version, firmware, bus = "1.0", "", ""
+            version, firmware, where = "1.0", "", ""
         case _:
-            version, firmware, bus = "1.0.0", "", "0000:00:03.0"
+            version, firmware, where = "1.0.0", "", "0000:00:03.0"
     lines = [f"driver: {nic.driver}", f"version: {version}", f"firmware-version: {firmware}", "expansion-rom-version: "]
-    lines += [f"bus-info: {bus}", "supports-statistics: yes", "supports-test: no", "supports-eeprom-access: no"]
+    lines += [f"bus-info: {where}", "supports-statistics: yes", "supports-test: no", "supports-eeprom-access: no"]
     return Reply("\n".join([*lines, "supports-register-dump: no", "supports-priv-flags: no"]) + "\n")
 
 
-def _bus(nic: Nic) -> str:
+def bus(nic: Nic) -> str:
     """eth1 to eth4 are the functions 0 to 3 of one card with four ports, eth5 to eth8 those of the next."""
     card, function = divmod(int(nic.ifname.removeprefix("eth")) - 1, 4)
     return f"0000:{0x3B + card:02x}:00.{function}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.sim.frrshow import ifindex
 from lab.sim.reply import Context, Reply, not_permitted
-from lab.sim.router import FRR_CONF, Nic, parse_sysctl
+from lab.sim.router import FRR_CONF, Nic, Router, parse_sysctl
 from lab.sim.routing import Hop, in_kernel, lookup, table
 
 _IP_COLUMNS = (
@@ -49,6 +49,19 @@ def _proc(ctx: Context, path: str) -> str | None:
             rows |= {"Buffers": 93948, "Cached": 949116, "SwapTotal": 0, "SwapFree": 0, "Slab": 86956 + slab}
             rows |= {"SReclaimable": 86956, "SUnreclaim": slab, "KernelStack": 5232}
             return "".join(f"{key + ':':<16}{value:>8} kB\n" for key, value in rows.items())
+        case "/proc/stat":
+            return f"cpu  43781 223098 67159 338988 5426 0 3741 1456 1 0\nbtime {int(ctx.wall + router.booted_at)}\n"
+        case _:
+            return _proc_fixed(router, path)
+
+
+def _proc_fixed(router: Router, path: str) -> str | None:
+    """Of these, the files that time does not change."""
+    match path:
+        case "/proc/cmdline":
+            return f"BOOT_IMAGE=/boot/vmlinuz-{router.kernel} root=/dev/vda1 ro quiet\n"
+        case "/proc/sys/kernel/tainted":
+            return "0\n"
         case "/proc/version":
             return f"Linux version {router.kernel} (debian-kernel@lists.debian.org) #1 SMP PREEMPT_DYNAMIC Debian\n"
         case "/proc/loadavg":
@@ -74,6 +87,13 @@ def cat(ctx: Context, argv: Sequence[str]) -> Reply:
         else:
             out += text
     return Reply(out if len(argv) > 1 else ctx.stdin, err, status=1 if err else 0)
+
+
+def grep(ctx: Context, argv: Sequence[str]) -> Reply:
+    """`grep ^TEXT FILE`: the lines that begin with a text."""
+    shown = cat(ctx, ["cat", argv[-1]])
+    found = [line for line in shown.out.splitlines(keepends=True) if line.startswith(argv[1].removeprefix("^"))]
+    return Reply("".join(found), shown.err.replace("cat:", "grep:", 1), status=2 if shown.err else int(not found))
 
 
 def uname(ctx: Context, argv: Sequence[str]) -> Reply:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lab.sim import birdc, ethtool, linux, script, systemd, vtysh
+from lab.sim import birdc, discovery, ethtool, linux, script, systemd, vtysh
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
@@ -41,6 +41,9 @@ HANDLERS: Mapping[str, Handler] = {
     "systemd-run": systemd.systemd_run,
     "reboot": systemd.reboot,
     "shutdown": systemd.reboot,
+    "grep": linux.grep,
+    "devlink": lambda ctx, argv: Reply('{"info":{}}\n'),
+    **discovery.SCRIPTS,
     "hostname": lambda ctx, argv: Reply(ctx.router.name + "\n"),
     "pgrep": linux.pgrep,
     "nproc": lambda ctx, argv: Reply("8\n"),

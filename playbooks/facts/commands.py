@@ -1,10 +1,11 @@
 """Which commands facts and measurements send, as batches of argument lists. Pure.
 
-Everything runs as root in one round trip. Only reading commands; none blocks.
+Everything runs in one round trip, as root where the login may. Only reading commands; none blocks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
+from playbooks.facts import scripts
 from playbooks.facts.text import family_of
 
 Commands = dict[str, list[str]]
@@ -41,6 +42,17 @@ _MACHINE: Commands = {
     "meminfo": ["cat", "/proc/meminfo"],
 }
 _FACTS: Commands = {
+    "root": ["id", "-u"],
+    "booted_at": ["grep", "^btime ", "/proc/stat"],
+    "cmdline": ["cat", "/proc/cmdline"],
+    "tainted": ["cat", "/proc/sys/kernel/tainted"],
+    "cpu": scripts.argv("cpu"),
+    "modules": scripts.argv("modules"),
+    "packages": scripts.argv("packages"),
+    "processes": scripts.argv("processes"),
+    "devlink": ["devlink", "-j", "dev", "info"],
+    "driver_log": scripts.argv("driver-log"),
+    "addresses_text": scripts.argv("addresses"),
     "hostname": ["hostname"],
     "os_release": ["cat", "/etc/os-release"],
     "links": ["ip", "-j", "-d", "link", "show"],
@@ -113,6 +125,7 @@ FACTS_PER_INTERFACE: Commands = {
     "channels": ["ethtool", "-l"],
     "rings": ["ethtool", "-g"],
     "permanent_mac": ["ethtool", "-P"],
+    "nic": scripts.argv("nic"),
 }
 MEASURE_PER_INTERFACE: Commands = {"channels": ["ethtool", "-l"]}
 KERNEL_ROUTES: Commands = {

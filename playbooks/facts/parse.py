@@ -3,87 +3,41 @@
 What cannot be told is null, and `unknown` keeps what was answered instead, shortened.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from fleet.core.model import Json
-from playbooks.base import Answer
-from playbooks.facts import parse_bird, parse_frr, parse_linux
+from playbooks.facts import interfaces, machine, parse_bird, parse_frr, parse_linux
 from playbooks.facts.commands import of_family
+from playbooks.facts.reader import Answers, Reader
 from playbooks.facts.redact import digest, redacted
-from playbooks.facts.text import mapping, short, whole
+from playbooks.facts.text import mapping
 
-Answers = Mapping[str, Answer]
-T = TypeVar("T")
 FORMAT = 1
 
 
-class _Reader:
-    """Reads sections out of answers and remembers which could not be told."""
-
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-        self.unknown: dict[str, Json] = {}
-
-    def text(self, name: str) -> str:
-        answer = self.answers.get(name)
-        return answer.out if answer is not None else ""
-
-    def read(self, section: str, parser: Callable[..., T | None], *names: str, only_ok: bool = False) -> T | None:
-        """The section by a parser of the answers of these names; None where one was not asked for or is unreadable.
-
-        A command that failed without a word tells nothing; `only_ok`: nor does one that failed with words.
-        """
-        if any(name not in self.answers for name in names):
-            return None
-        failed = any(not self.answers[n].ok and (only_ok or not self.answers[n].out.strip()) for n in names)
-        value = None if failed else parser(*(self.text(name) for name in names))
-        if value is None:
-            self.unknown[section] = short(self.text(names[0]))
-        return value
-
-
 def facts(answers: Answers, suite: str) -> dict[str, Json]:
-    """What a device is: kernel, system, interfaces with NICs, routing suite with its configuration without secrets.
+    """What a device is: hardware, kernel, system, interfaces with NICs, routing suite with its configuration.
 
-    Holds nothing that changes by itself (counters, times), so that equal facts mean that nothing has changed.
+    Free of secrets. Holds nothing that changes by itself (counters, ages), so that equal facts mean that nothing has
+    changed. `root`: were the commands run as root? What only root may read is null then, `unknown` says "needs root".
+    Every key, its shape and its source: docs/facts.md.
     """
-    read = _Reader(answers)
-    machine = mapping(read.read("memory", parse_linux.meminfo, "meminfo"))
+    root = machine.is_root(answers)
+    read = Reader(answers, root=root)
+    about = machine.facts(read)
+    daemons = about.pop("daemons_seen")
     return {
         "version": FORMAT,
-        "kernel": read.read("kernel", parse_linux.first_line, "kernel", only_ok=True),
-        "boot_id": read.read("boot_id", parse_linux.boot_id, "boot_id"),
-        "os": read.read("os", parse_linux.os_release, "os_release", only_ok=True),
-        "hostname": read.read("hostname", parse_linux.first_line, "hostname", only_ok=True),
-        "cpus": read.read("cpus", lambda text: whole(text.strip()), "cpus"),
-        "memory_kb": machine.get("MemTotal"),
-        "interfaces": _interfaces(read),
+        "root": root,
+        **about,
+        "interfaces": interfaces.facts(read, about),
         "sysctl": read.read("sysctl", parse_linux.sysctls, "sysctl"),
-        "routing": _routing(read, suite),
+        "routing": _routing(read, suite) | {"daemon_list": daemons},
         "unknown": read.unknown,
     }
 
 
-def _interfaces(read: _Reader) -> dict[str, Json] | None:
-    links = read.read("interfaces", parse_linux.links, "links", only_ok=True)
-    if links is None:
-        return None
-    addresses = read.read("addresses", parse_linux.addresses, "addresses", only_ok=True)
-    return {
-        name: {
-            **mapping(row),
-            "addresses": mapping(addresses).get(name, []) if addresses is not None else None,
-            "nic": parse_linux.driver(read.text(f"driver:{name}")),
-            "permanent_mac": parse_linux.permanent_mac(read.text(f"permanent_mac:{name}")),
-            "channels": parse_linux.channels(read.text(f"channels:{name}")),
-            "rings": parse_linux.rings(read.text(f"rings:{name}")),
-        }
-        for name, row in links.items()
-    }
-
-
-def _routing(read: _Reader, suite: str) -> dict[str, Json]:
+def _routing(read: Reader, suite: str) -> dict[str, Json]:
     options = None
     match suite:
         case "frr":
@@ -121,7 +75,7 @@ def measurement(
     answers: Answers, suite: str, *, samples: Sequence[str] = (), sysctls: Sequence[str] = ()
 ) -> dict[str, Json]:
     """How a device is at this moment, for `fleet.core.checks`; `samples`: addresses whose routes are compared."""
-    read = _Reader(answers)
+    read = Reader(answers)
     made: dict[str, Json] = {
         "version": FORMAT,
         "boot_id": read.read("boot_id", parse_linux.boot_id, "boot_id"),
@@ -151,7 +105,7 @@ def measurement(
     return made
 
 
-def _frr(read: _Reader) -> dict[str, Json]:
+def _frr(read: Reader) -> dict[str, Json]:
     return {
         "routing": {"suite": "frr", "version": read.read("routing", parse_frr.version, "version")},
         "bgp": read.read("bgp", parse_frr.bgp, "bgp"),
@@ -166,7 +120,7 @@ def _frr(read: _Reader) -> dict[str, Json]:
     }
 
 
-def _bird(read: _Reader) -> dict[str, Json]:
+def _bird(read: Reader) -> dict[str, Json]:
     status = mapping(read.read("routing", parse_bird.status, "status"))
     return {
         "routing": {"suite": "bird", "version": status.get("version")},

@@ -86,6 +86,17 @@ def addresses(text: str) -> dict[str, Json] | None:
     return made
 
 
+def addresses_text(text: str) -> dict[str, Json] | None:
+    """`ip -o addr show`, for an `ip` without JSON: the same as `addresses`. None without any address."""
+    made: dict[str, list[Json]] = {}
+    row = re.compile(
+        r"^[0-9]{1,7}: (\S{1,64})\s+inet6? ([0-9a-fA-F:.]{2,45}/[0-9]{1,3})\s.*?\bscope (\w+)", re.MULTILINE
+    )
+    for name, address, scope in row.findall(text):
+        made.setdefault(name.partition("@")[0], []).extend([address] if scope == "global" else [])
+    return {name: sorted(found, key=str) for name, found in made.items()} or None
+
+
 def counters(text: str) -> dict[str, Json] | None:
     """`ip -j -s link show`: name > state and packets, errors, dropped by direction. Without lo."""
     found = document(text)
@@ -135,7 +146,8 @@ def driver(text: str) -> dict[str, Json] | None:
     if not found.get("driver"):
         return None
     keys = {"driver": "driver", "version": "version", "firmware": "firmware-version", "bus": "bus-info"}
-    return {name: found.get(key, "")[:200] for name, key in keys.items()}
+    texts = {name: found.get(key, "")[:200] for name, key in keys.items()}
+    return {name: "" if text == "N/A" else text for name, text in texts.items()}  # bridges and bonds say N/A
 
 
 def permanent_mac(text: str) -> str | None:
