@@ -18,7 +18,8 @@ from fleet import clock
 from fleet.changes import neighbours, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
-from fleet.core.model import CheckSpec
+from fleet.core import preconditions
+from fleet.core.model import CheckSpec, Reason
 from fleet.core.states import STEP_OPEN, StepState, TargetState
 from fleet.core.target import StepView, Then, after_step
 from inventory.models import Router
@@ -30,7 +31,9 @@ from playbooks.remedy import mend
 log = logging.getLogger(__name__)
 
 # Nothing is sent to a device later than this before the lease ends: a worker that was overtaken must not act any more.
+# A third of the lease where that is less. With less than LEAST_S up to there, a step is handed back.
 LEASE_MARGIN_S = 15.0
+LEAST_S = 1.0
 # How long a step that found the network short of room waits before it looks again.
 HOLD_AGAIN_S = 5.0
 # A wait this short costs less on the open connection than a new one does (a key exchange is some 15 ms of CPU on each
@@ -184,8 +187,9 @@ def _visit(job: Job, hand: transitions.StepInHand, session: Session, *, now: Cal
 def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: Callable[[], datetime]) -> Outcome:
     step = hand.row
     driver = registry.driver(step.verb)
-    left_s = (step.due_at - now()).total_seconds() if step.due_at is not None else 0.0
-    deadline_s = max(1.0, left_s - LEASE_MARGIN_S)
+    deadline_s = _left_s(step, now())
+    if deadline_s < LEAST_S:
+        return Outcome(OutcomeKind.RETRY, (_no_lease(job, step, deadline_s),), data=step.data)
 
     def ahead(artifact: Mapping[str, Any] | None) -> bool:
         return transitions.write_ahead(hand, artifact, now())
@@ -210,8 +214,20 @@ def _mended(
         said = transitions.Note(hand.row.claimed_by, f"{hand.target.name}: {hand.row.title} remedy: {what}")
         return transitions.remark(hand, "step remedy", said, now())
 
-    left_s = (hand.row.due_at - now()).total_seconds() - LEASE_MARGIN_S if hand.row.due_at is not None else 0.0
+    left_s = _left_s(hand.row, now())
     return mend(registry.driver("drain"), session, value, outcome, deadline_s=left_s, begin=begin)
+
+
+def _left_s(step: StepRun, at: datetime) -> float:
+    """Seconds from now in which something may be sent under the claim on this step."""
+    margin_s = min(LEASE_MARGIN_S, settings.SLIPWAY_LEASE_SECONDS / 3)
+    return (step.due_at - at).total_seconds() - margin_s if step.due_at is not None else 0.0
+
+
+def _no_lease(job: Job, step: StepRun, left_s: float) -> Reason:
+    found = f"{left_s:.1f} s in which something may be sent"
+    wanted = f"at least {LEAST_S:.0f} s"
+    return Reason(f"step {step.title} on {job.target.name}", found, wanted, "Handed back; it is claimed anew.")
 
 
 def as_value(job: Job, step: StepRun, now: datetime) -> Step:
@@ -257,6 +273,8 @@ def _conclude(
     survey = Survey()
     if step.verb == "baseline" and result.state is StepState.DONE:
         survey = look_ahead(job, session, at)
+        if not survey.already:
+            survey = replace(survey, moved=(*_moved_facts(step, result, job.device.name), *survey.moved))
         at = now()
         if survey.moved:
             result = replace(result, reasons=survey.moved, text="found facts that moved since approval")
@@ -305,6 +323,12 @@ class Survey:
 
     already: bool = False  # every one of them: nothing to do on this device
     moved: tuple[str, ...] = ()  # facts that are no longer what was approved
+
+
+def _moved_facts(step: StepRun, result: transitions.Result, name: str) -> tuple[str, ...]:
+    """Of the facts that the approved plan was computed from, those that the baseline has just found otherwise."""
+    expected = step.planned.get("expected", {}).get(preconditions.FACTS, {})
+    return tuple(str(r) for r in preconditions.moved(name, expected, result.data, since="on the device now"))
 
 
 def look_ahead(job: Job, session: Session, at: datetime) -> Survey:
