@@ -5,6 +5,7 @@ from inventory.models.artifacts import Artifact, ArtifactKind
 from inventory.models.drift import Drift
 from inventory.models.filters import SavedFilter
 from inventory.models.hardware import Card, Cpu, Flavour, Interface, Nic
+from inventory.models.imports import NetboxImport, NetboxObject, NetboxSource
 from inventory.models.intent import Assignment, Level, Profile, ProfileKind
 from inventory.models.links import Beacon, KeepConnected, Link, LinkEnd, Side
 from inventory.models.names import NAME_PATTERN, name_is_plain
@@ -17,7 +18,8 @@ from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
 __all__ = [
     "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card", "Console",
     "ConsoleKind", "Cpu", "Credential", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
-    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "Nic", "Observation", "Package",
+    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
+    "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",
     "Profile", "ProfileKind", "Router", "SavedFilter", "ServiceProfile", "Side", "Site", "Software", "Suite",
     "UcsDomain", "check_time_zone", "digest_of", "name_is_plain",
 ]  # fmt: skip
