@@ -1,15 +1,18 @@
 """A leg by itself: what it reads, what it hands to drivers, and that it obeys a stop between two steps."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import override_settings
 
-from fleet.changes import legs, lifecycle
+from fleet.changes import legs, lifecycle, transitions
 from fleet.changes.models import Event, StepRun, TargetRun
 from fleet.core.model import CheckSpec
 from fleet.core.states import Control, StepState
 from inventory import models as inventory
+from playbooks.engine import perform as engine_perform
 from tests.changes import real_engine
 from tests.changes.real_engine import RealEngine
 from tests.changes.test_orchestrate import TOPOLOGY, ended, go, start, strategy
@@ -58,6 +61,43 @@ def test_a_worker_that_was_overtaken_records_nothing(engine: RealEngine) -> None
     assert Event.objects.filter(text="bly: done").count() == 1
     assert sum(engine.devices["bly"].rebooted.values()) == 1
     assert not engine.devices["bly"].wrongs
+
+
+@pytest.mark.parametrize(("late_s", "sent"), [(73.0, True), (74.5, False), (89.0, False)])
+def test_with_too_little_of_the_lease_left_nothing_is_sent_and_the_step_is_handed_back(
+    engine: RealEngine, monkeypatch: pytest.MonkeyPatch, late_s: float, sent: bool
+) -> None:
+    run = start(engine, strategy(), ("bly",))
+    performed, claim = list[tuple[str, float]](), transitions.record_and_claim
+
+    def slow_claim(hand: Any, result: Any, following: Any, *args: Any, **more: Any) -> bool:
+        won = claim(hand, result, following, *args, **more)
+        engine.seconds += late_s if following.row.verb == "drain" else 0.0
+        return won
+
+    def perform(driver: Any, session: Any, step: Any, **more: Any) -> Any:
+        performed.append((driver.verb, more["deadline_s"]))
+        return engine_perform(driver, session, step, **more)
+
+    monkeypatch.setattr(transitions, "record_and_claim", slow_claim)
+    monkeypatch.setattr(legs, "perform", perform)
+    go(engine, until="bly: drain begins")
+    drained = [left for verb, left in performed if verb == "drain"]
+    if sent:
+        assert drained and drained[0] == pytest.approx(2.0), "what is left, no more"
+        return
+    row = StepRun.objects.get(verb="drain", back=False)
+    assert not drained and row.sent_at is None and row.state == StepState.READY
+    assert "in which something may be sent" in row.reasons[0]
+    go(engine)
+    assert ended(run) == "succeeded: 1 done" and [v for v, _ in performed if v == "drain"], "claimed anew and done"
+
+
+@override_settings(SLIPWAY_LEASE_SECONDS=6.0)
+def test_a_short_lease_keeps_two_thirds_for_work(engine: RealEngine) -> None:
+    run = start(engine, strategy(), ("bly",))
+    go(engine)
+    assert ended(run) == "succeeded: 1 done"
 
 
 def test_targets_that_have_ended_meanwhile_are_left_out(engine: RealEngine) -> None:
