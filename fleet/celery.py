@@ -39,7 +39,13 @@ app.conf.update(
             "task": "slipway.tick",
             "schedule": settings.SLIPWAY_TICK_SECONDS,
             "options": {"expires": settings.SLIPWAY_TICK_SECONDS * 2},
-        }
+        },
+        # Not in the tick: planning may take long, and what runs does not wait for it.
+        "draft_repairs": {
+            "task": "slipway.draft_repairs",
+            "schedule": settings.SLIPWAY_TICK_SECONDS,
+            "options": {"expires": settings.SLIPWAY_TICK_SECONDS * 2},
+        },
     },
     beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
 )

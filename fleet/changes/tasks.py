@@ -2,13 +2,19 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, legs, orchestrate
+from fleet.changes import dispatch, legs, orchestrate, repair_requests
 
 
 @app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
 def tick() -> None:
     """One round over all live runs."""
     orchestrate.tick(clock.now())
+
+
+@app.task(name="slipway.draft_repairs")  # type: ignore[untyped-decorator]  # celery has no types
+def draft_repairs() -> None:
+    """Draft what people asked for from drift, one request a turn."""
+    repair_requests.take_up(clock.now())
 
 
 @app.task(name="slipway.run_shard")  # type: ignore[untyped-decorator]  # celery has no types

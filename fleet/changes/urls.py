@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from fleet.changes.views import actions, change, changes, plan, stream, target
+from fleet.changes.views import actions, change, changes, device, plan, repair, stream, target
 
 urlpatterns: list[URLPattern] = [
     path("", changes.changes, name="changes"),
@@ -23,4 +23,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/roll-back", actions.roll_back, name="roll-back"),
     path("changes/<int:pk>/cancel", actions.cancel, name="cancel"),
     path("changes/<int:pk>/release", actions.release, name="release"),
+    path("inventory/devices/<str:name>/", device.device, name="device"),
+    path("inventory/drift/repair", repair.draft, name="repair"),
+    path("inventory/repairs/<int:pk>/", repair.repair_request, name="repair-request"),
 ]

@@ -30,6 +30,7 @@ from fleet.changes.models.engine import (
     TargetRunQuerySet,
     failed_in_traffic,
 )
+from fleet.changes.models.repairs import RepairRequest
 
 __all__ = [
     "Admission",
@@ -47,6 +48,7 @@ __all__ = [
     "EventSeal",
     "Notice",
     "Pulse",
+    "RepairRequest",
     "Revision",
     "Run",
     "RunQuerySet",

@@ -1,0 +1,24 @@
+"""Addresses of the inventory. Each can be sent to a colleague; what narrows a list stands in its address."""
+
+from django.urls import URLPattern, path
+
+from inventory.views import devices, drift, edit, nics, places, saved, wanted
+
+urlpatterns: list[URLPattern] = [
+    path("devices/", devices.devices, name="inventory-devices"),
+    path("nics/", nics.nics, name="inventory-nics"),
+    path("links/", places.links, name="inventory-links"),
+    path("externals/", places.externals, name="inventory-externals"),
+    path("sites/", places.sites, name="inventory-sites"),
+    path("failure-domains/", places.failure_domains, name="inventory-failure-domains"),
+    path("profiles/", wanted.profiles, name="inventory-profiles"),
+    path("assignments/", wanted.assignments, name="inventory-assignments"),
+    path("artifacts/", wanted.artifacts, name="inventory-artifacts"),
+    path("consoles/", wanted.consoles, name="inventory-consoles"),
+    path("credentials/", wanted.credentials, name="inventory-credentials"),
+    path("drift/", drift.drift, name="inventory-drift"),
+    path("drift.json", drift.drift_json, name="inventory-drift-json"),
+    path("filters/save", saved.save, name="inventory-save-filter"),
+    path("filters/<int:pk>/forget", saved.forget, name="inventory-forget-filter"),
+    *edit.addresses(),
+]
