@@ -179,3 +179,28 @@ class SavedFilterAdmin(ModelAdmin):
     list_filter = ("page", "shared")
     list_select_related = ("owner",)
     search_fields = ("name",)
+
+
+@admin.register(models.NetboxSource)
+class NetboxSourceAdmin(ModelAdmin):
+    list_display = ("name", "url", "token_env", "ca_file")
+    search_fields = ("name", "url")
+
+
+@admin.register(models.NetboxImport)
+class NetboxImportAdmin(ModelAdmin):
+    """For looking: an import is asked for and agreed to on its page or by the command."""
+
+    list_display = ("asked_at", "url", "state", "asked_by", "changes", "wrong", "applied_at", "apply_asked_by")
+    list_filter = ("source",)
+    list_select_related = ("source",)
+    exclude = ("preview",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.NetboxImport]:
+        return super().get_queryset(request).defer("preview")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.NetboxImport | None = None) -> bool:
+        return False

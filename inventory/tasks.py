@@ -1,29 +1,45 @@
 """The Celery tasks of the inventory: they carry ids, are short, and may run twice or never (DESIGN rule 9)."""
 
 import logging
+from datetime import timedelta
 
 from django.conf import settings
 
 from fleet import clock
 from fleet.celery import app
 from inventory import discovery
-from inventory.models import Router
+from inventory.models import CollectionRun, Router
 
 log = logging.getLogger(__name__)
 
 
 @app.task(name="slipway.collect")  # type: ignore[untyped-decorator]  # celery has no types
-def collect(router_ids: list[int]) -> None:
+def collect(router_ids: list[int], run_id: int | None = None) -> None:
     """Collect the facts of a shard. Routers that are gone by now are passed over; failures are logged by name."""
+    run = CollectionRun.objects.filter(pk=run_id).first()
     names = list(Router.objects.filter(pk__in=router_ids).values_list("name", flat=True))
-    collected = discovery.collect(names, now=clock.now(), workers=settings.SLIPWAY_SHARD_SIZE)
+    collected = discovery.collect(names, now=clock.now(), workers=settings.SLIPWAY_SHARD_SIZE, run=run)
     for failure in collected.failures:
         log.warning("facts were not collected: %s", failure.reason)
+    for reason in collected.claimed:
+        log.warning("%s", reason)
 
 
 @app.task(name="slipway.collect_all")  # type: ignore[untyped-decorator]  # celery has no types
-def collect_all() -> None:
-    """Ring for every shard of the fleet."""
+def collect_all(why: str = "schedule") -> None:
+    """Ring for every shard of the fleet. One collection at a time: while one goes on, another is not begun.
+
+    One that has not ended after two intervals lost messages: it is ended as it is, and its row shows how many.
+    """
+    now = clock.now()
+    given_up = now - timedelta(seconds=2 * max(settings.SLIPWAY_COLLECT_SECONDS, 60.0))
+    CollectionRun.objects.open().filter(started_at__lt=given_up).update(ended_at=now)
+    if CollectionRun.objects.open().exists():
+        log.info("facts are being collected already")
+        return
     ids = list(Router.objects.order_by("pk").values_list("pk", flat=True))
+    if not ids:
+        return
+    run = CollectionRun.objects.create(why=why, asked=len(ids), started_at=now)
     for start in range(0, len(ids), settings.SLIPWAY_SHARD_SIZE):
-        collect.delay(ids[start : start + settings.SLIPWAY_SHARD_SIZE])
+        collect.delay(ids[start : start + settings.SLIPWAY_SHARD_SIZE], run.pk)

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleet.core.model import Json
+from fleet.core.versions import Version
 from inventory import credential_reference, host_key
 from inventory.importers.problems import did_you_mean, shown
 from inventory.importers.yaml_tree import Tree
 from inventory.models import NAME_PATTERN
 
-_INTERFACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,63}"
+INTERFACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,63}"
 _CAPACITY = re.compile(r"(\d{1,6})(?:\.(\d{1,3}))?([MGT])")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _MBPS = {"M": 1, "G": 1_000, "T": 1_000_000}
 
 
@@ -158,7 +160,7 @@ def _end(tree: Tree, kind: Kind) -> Json | Wrong:
     if isinstance(text, Wrong):
         return text
     device, colon, interface = text.partition(":")
-    if re.fullmatch(NAME_PATTERN, device) and (not colon or re.fullmatch(_INTERFACE_PATTERN, interface)):
+    if re.fullmatch(NAME_PATTERN, device) and (not colon or re.fullmatch(INTERFACE_PATTERN, interface)):
         return (device, interface)
     return Wrong(shown(text), kind.form)
 
@@ -178,6 +180,110 @@ def _names(tree: Tree, kind: Kind) -> Json | Wrong:
     return tuple(found)
 
 
+def _line_of_text(most: int) -> Callable[[Tree, Kind], Json | Wrong]:
+    def read(tree: Tree, kind: Kind) -> Json | Wrong:
+        text = _text(tree, kind)
+        if isinstance(text, Wrong) or (text.strip() and len(text) <= most and text.isprintable()):
+            return text
+        return Wrong(shown(text), kind.form)
+
+    return read
+
+
+def whole(least: int, most: int) -> Kind:
+    """A whole number within bounds."""
+
+    def read(tree: Tree, kind: Kind) -> Json | Wrong:
+        if tree.kind == "a number" and tree.text is not None and _WHOLE.fullmatch(tree.text):
+            number = int(tree.text)
+            if least <= number <= most:
+                return number
+        return Wrong(tree.kind if tree.text is None else shown(tree.text), kind.form)
+
+    return Kind(f"a number from {least} to {most}", read)
+
+
+def _truth(tree: Tree, kind: Kind) -> Json | Wrong:
+    if tree.kind == "a truth value" and tree.text is not None:
+        return tree.text.lower() == "true"
+    return Wrong(tree.kind if tree.text is None else shown(tree.text), kind.form)
+
+
+def _version(tree: Tree, kind: Kind) -> Json | Wrong:
+    text = _text(tree, kind)
+    if isinstance(text, Wrong):
+        return text
+    version = Version.parse(text)
+    return text if isinstance(version, Version) and len(text) <= 63 else Wrong(shown(text), kind.form)
+
+
+def _prefix(tree: Tree, kind: Kind) -> Json | Wrong:
+    text = _text(tree, kind)
+    if isinstance(text, Wrong):
+        return text
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        return Wrong(shown(text), kind.form, "Write the network's own address: no bits behind the length.")
+
+
+def _tags(tree: Tree, kind: Kind) -> Json | Wrong:
+    """A sorted list of names: their order says nothing."""
+    if tree.items is None:
+        return Wrong(tree.kind, kind.form)
+    found = [NAME(item) for item in tree.items]
+    for name in found:
+        if isinstance(name, Wrong):
+            return Wrong(f"{name.found} in the list", kind.form, name.remedy)
+    twice = [name for name in found if found.count(name) > 1]
+    return Wrong(f"{twice[0]} twice", kind.form) if twice else sorted(found)
+
+
+def as_json(tree: Tree) -> Json | Wrong:
+    """Any value: texts, whole numbers, truth values, nothing, lists and mappings. Other numbers want quotes.
+
+    A version 6.10 without quotes would be read as 6.1.
+    """
+    if tree.keys is not None:
+        made = {key: as_json(value) for key, value in tree.keys.items()}
+        return next((v for v in made.values() if isinstance(v, Wrong)), made)
+    if tree.items is not None:
+        listed = [as_json(item) for item in tree.items]
+        return next((v for v in listed if isinstance(v, Wrong)), listed)
+    match tree.kind, tree.text:
+        case "text", str(text):
+            return text
+        case "nothing", _:
+            return None
+        case "a truth value", str(text):
+            return text.lower() == "true"
+        case "a number", str(text) if _WHOLE.fullmatch(text):
+            return int(text)
+        case _, str(text):
+            return Wrong(f"{tree.kind} ({text[:40]})", "a whole number or a text", f'Put it in quotes: "{text[:40]}".')
+        case _:
+            return Wrong(tree.kind, "a value")
+
+
+def _settings(tree: Tree, kind: Kind) -> Json | Wrong:
+    return Wrong(tree.kind, kind.form) if tree.keys is None else as_json(tree)
+
+
+def _components(tree: Tree, kind: Kind) -> Json | Wrong:
+    """A list of mappings, each with kind and name, and a version that can be read where it has one."""
+    value = as_json(tree) if tree.items is not None else Wrong(tree.kind, kind.form)
+    if isinstance(value, Wrong):
+        return value
+    for number, one in enumerate(value, 1):
+        if not isinstance(one, dict) or not all(isinstance(one.get(key), str) and one[key] for key in ("kind", "name")):
+            return Wrong(f"component {number} without kind and name", kind.form)
+        version = Version.parse(one["version"]) if "version" in one else None
+        if version is not None and not isinstance(version, Version):
+            found = f"component {number} ({one['name']}) with the version {version.found}"
+            return Wrong(found, version.wanted)
+    return value
+
+
 NAME = Kind("a name: letters, digits, `.`, `_`, `-`; at most 63", _matching(NAME_PATTERN))
 REFERENCE = Kind(credential_reference.WANTED, _reference)
 USERNAME = Kind("a login name", _matching(r"[A-Za-z_][A-Za-z0-9._@-]{0,62}"))
@@ -189,3 +295,15 @@ TIME_ZONE = Kind("a name of the time zone database, such as Europe/London", _tim
 HOST_KEY = Kind(host_key.WANTED, _host_key)
 END = Kind("`ROUTER:INTERFACE`, or the name of an external", _end)
 NAMES = Kind("a list of at least two names of routers or externals", _names)
+TEXT = Kind("a text on one line", _line_of_text(255))
+LOCATION = Kind("a path or an address, without a secret", _line_of_text(1023))
+DN = Kind("a distinguished name, such as org-root/ls-blade1", _matching(r"[A-Za-z0-9._:/-]{1,255}"))
+UCS_NAME = Kind("a name of UCS Manager: letters, digits, `-`, `.`, `:`, `_`", _matching(r"[-.:_A-Za-z0-9]{1,32}"))
+UCS_SHORT = Kind("a name of UCS Manager, at most 16 characters", _matching(r"[-.:_A-Za-z0-9]{1,16}"))
+TRUTH = Kind("true or false", _truth)
+VERSION = Kind("a version, in quotes when it looks like a number", _version)
+SHA256 = Kind("64 hexadecimal digits in lower case", _matching(r"[0-9a-f]{64}"))
+PREFIX = Kind("a prefix such as 192.0.2.0/24", _prefix)
+TAGS = Kind("a list of names, each once", _tags)
+SETTINGS = Kind("settings with their values (docs/intent.md)", _settings)
+COMPONENTS = Kind("a list of components, each with kind and name, and version and flavour where known", _components)
