@@ -46,7 +46,7 @@ docs: bootstrap ## write the generated pages of docs/
 	$(RUN)/python -m docs.generate
 
 bench: bootstrap ## figures of DESIGN.md section 8: a table and var/bench/*.json
-	@$(RUN)/python -m pytest tests/bench -s -p no:timeout -o python_files='bench_*.py' $(PYTEST)
+	@$(RUN)/python -m pytest tests/bench -s -o timeout=0 -o python_files='bench_*.py' $(PYTEST)
 
 # Named in DESIGN.md section 7, built by later work. They say so and fail; they never pretend.
 test-vm:        WHAT := real kernels, drivers and panics under QEMU

@@ -42,6 +42,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
         "ratio",
         "engine CPU",
         "script CPU",
+        "stop > last claim",
     ):
         table.add_column(title, justify="right")
     for row in rows:
@@ -58,9 +59,17 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
             str(row["wall_ratio"]),
             f"{engine['cpu_s']} s",
             f"{script['cpu_s']} s",
+            f"{row['stop']['last_claim_s']} s",
         )
         assert engine["device_steps"] >= row["routers"] * 5
-    console = Console(width=150)
+    console = Console(width=165)
     console.print(table)
+    for row in rows:
+        stop = row["stop"]
+        console.print(
+            f"stop over {row['routers']} routers, {stop['begun']} begun: written {stop['commit_s']} s later; "
+            f"last step claimed {stop['last_claim_s']} s after that ({stop['claims_after']} claims; wanted: in 5 s); "
+            f"last one under way let go after {stop['last_let_go_s']} s; all put back after {stop['ended_s']} s"
+        )
     console.print(machine.about())
     console.print(f"written to {machine.keep('engine', {'runs': rows})}")

@@ -23,6 +23,7 @@ from lab.sim.fleet import SimFleet
 
 AT_ONCE = 100  # devices in flight for both: INLINE_SHARDS x INLINE_LEGS of dispatch.py against as many workers
 RECIPE = Path(__file__).parent / "recipe.yaml"
+STOP_RECIPE = Path(__file__).parent / "recipe_stop.yaml"  # another value, so that there is something to do again
 
 
 class QueryCount:
@@ -129,6 +130,51 @@ def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
     }
 
 
+def stop(stage: Stage, routers: int) -> dict[str, Any]:
+    """Another change over all routers, aborted in the middle: seconds from the abort's commit to the last claims.
+
+    `last_claim_s`: of any step forward (what DESIGN.md section 8 limits to 5 s); 0 when none began after the abort.
+    `commit_s`: from the button to that commit. `last_let_go_s`: until the last step that was under way ended.
+    `ended_s`: until everything was put back.
+    """
+    from fleet import clock
+    from fleet.changes import lifecycle
+    from fleet.changes.models import Change, Event, Run, StepRun
+
+    title, pressed = f"bench of a stop over {routers}", list[Any]()
+
+    def press() -> None:
+        steps = StepRun.objects.filter(target__run__revision__change__title=title, verb="drain")
+        while steps.filter(first_claimed_at__isnull=False).count() < min(routers, AT_ONCE) / 2:
+            time.sleep(0.05)
+        change, person, began = Change.objects.get(title=title), stage.person("ada"), time.monotonic()
+        reasons = lifecycle.abort(change, person, clock.now(), why="bench")
+        pressed.extend((clock.now(), reasons, round(time.monotonic() - began, 3)))
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    change = stage.change(str(STOP_RECIPE), {}, [], title=title, tell=lambda _: None)
+    presser.join(60)
+    at, reasons, commit_s = pressed
+    assert not reasons and change.state == "rolled_back", (reasons, change.state)
+
+    def after(moment: Any) -> float:
+        return round(max(0.0, (moment - at).total_seconds()), 3) if moment is not None else 0.0
+
+    forward = StepRun.objects.filter(target__run__revision__change=change, back=False)
+    claims = Event.objects.filter(change=change, kind="step claimed", step__back=False)
+    return {
+        "commit_s": commit_s,
+        "last_claim_s": after(claims.order_by("-at").values_list("at", flat=True).first()),
+        "claims_after": claims.filter(at__gt=at).count(),
+        "last_let_go_s": after(
+            forward.order_by("-ended_at").exclude(ended_at=None).values_list("ended_at", flat=True)[0]
+        ),
+        "begun": forward.filter(verb="drain", first_claimed_at__isnull=False).count(),
+        "ended_s": after(Run.objects.get(revision__change=change).ended_at),
+    }
+
+
 def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> dict[str, Any]:
     """The same requests to every device by a bare nornir run."""
     from inventory.models import Router
@@ -172,6 +218,7 @@ def main() -> None:
         figures["engine"] = engine(stage, options.routers, count)
         recorded = list(requests)
         figures["script"] = script(recorded)
+        figures["stop"] = stop(stage, options.routers)
         figures["top_queries"] = count.kinds.most_common(12)
     json.dump(figures, sys.stdout)
 
