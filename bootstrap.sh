@@ -19,6 +19,8 @@ util-linux          # unshare, nsenter, setpriv: hosts of the lab, servers of th
 iproute2            # ip: namespaces, veth, addresses
 ethtool             # channels and rings, on the lab's veth pairs for real
 procps              # sysctl, ps
+busybox-static      # discovery's scripts are tested in its shell too
+pci.ids             # names of network cards by their PCI ids
 openssh-client      # ssh-keygen for the keys of the lab
 openssh-server      # sshd: tests of the transport against the real one
 frr                 # checks of rendered FRR configuration (vtysh -C) and its daemons

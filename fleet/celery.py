@@ -8,6 +8,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.settings")
 
 from django.conf import settings
 
+_COLLECT = (
+    {
+        "collect": {
+            "task": "slipway.collect_all",
+            "schedule": settings.SLIPWAY_COLLECT_SECONDS,
+            "options": {"expires": settings.SLIPWAY_COLLECT_SECONDS},
+        }
+    }
+    if settings.SLIPWAY_COLLECT_SECONDS > 0
+    else {}
+)
 app = Celery("slipway", broker=settings.SLIPWAY_REDIS_URL)
 app.conf.update(
     task_acks_late=True,
@@ -32,7 +43,13 @@ app.conf.update(
     task_soft_time_limit=90,
     task_time_limit=120,
     task_default_queue="legs",
-    task_routes={"slipway.tick": {"queue": "tick"}},
+    # Collecting facts has a line of its own: workers take from both in turn, so that the legs of a change do not stand
+    # behind the shards of ten thousand devices.
+    task_routes={
+        "slipway.tick": {"queue": "tick"},
+        "slipway.collect": {"queue": "collect"},
+        "slipway.collect_all": {"queue": "collect"},
+    },
     beat_schedule={
         # A tick that waited longer than the next one is due is not worth running: the next does its work.
         "tick": {

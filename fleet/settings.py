@@ -5,6 +5,7 @@ The variables are listed in docs/settings.md, which a test compares with this fi
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -54,6 +55,14 @@ def _database(url: str) -> dict[str, object]:
     )
 
 
+def _pairs(variable: str, text: str) -> dict[str, str]:
+    """`theirs=ours,other=ours`, as a table."""
+    pairs = [item.partition("=") for item in text.split(",") if item.strip()]
+    if wrong := [theirs for theirs, equals, ours in pairs if not (theirs.strip() and equals and ours.strip())]:
+        raise SystemExit(f"{variable}: found {wrong[0]!r}, wanted THEIRS=OURS,THEIRS=OURS.")
+    return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
+
+
 SECRET_KEY = _secret_key()
 DEBUG = os.environ.get("SLIPWAY_DEBUG", "0") == "1"
 ALLOWED_HOSTS = os.environ.get("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver").split(",")
@@ -69,6 +78,12 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_htmx",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
     "inventory",
     "fleet.people",
     "fleet.changes",
@@ -84,6 +99,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",  # the last: its answer to whoever is locked out stands
 ]
 ROOT_URLCONF = "fleet.urls"
 ASGI_APPLICATION = "fleet.asgi.application"
@@ -111,15 +128,67 @@ LOGOUT_REDIRECT_URL = "/login/"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "fleet.people.rights.GrantBackend"]
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+
+# --- people --------------------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # the first: whoever is locked out is not even asked
+    "django.contrib.auth.backends.ModelBackend",
+    "fleet.people.rights.GrantBackend",
+]
+# Five wrong passwords for one name from one address close that door for a quarter of an hour: 480 guesses a day.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "locked.html"
+AXES_VERBOSE = False
+ACCOUNT_RATE_LIMITS = {"login_failed": "1000/m/ip"}  # axes counts those, in the database, over all web processes
+ACCOUNT_ADAPTER = "fleet.people.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "fleet.people.adapters.SocialAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Slipway"
+# Single sign-on by OpenID Connect: off unless the address of the identity provider is set.
+SLIPWAY_OIDC_URL = os.environ.get("SLIPWAY_OIDC_URL", "")
+SLIPWAY_OIDC_GROUPS_CLAIM = os.environ.get("SLIPWAY_OIDC_GROUPS_CLAIM", "groups")
+SLIPWAY_OIDC_GROUPS = _pairs("SLIPWAY_OIDC_GROUPS", os.environ.get("SLIPWAY_OIDC_GROUPS", ""))
+_SSO = {
+    "provider_id": "sso",
+    "name": os.environ.get("SLIPWAY_OIDC_NAME", "single sign-on"),
+    "client_id": os.environ.get("SLIPWAY_OIDC_CLIENT", ""),
+    "secret": os.environ.get("SLIPWAY_OIDC_SECRET", ""),
+    "settings": {"server_url": SLIPWAY_OIDC_URL, "oauth_pkce_enabled": True},
+}
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"SCOPE": ["openid", "profile", "email"], "APPS": [_SSO] if SLIPWAY_OIDC_URL else []}
+}
 EMAIL_HOST = os.environ.get("SLIPWAY_MAIL_HOST", "")
 DEFAULT_FROM_EMAIL = os.environ.get("SLIPWAY_MAIL_FROM", "slipway@localhost")
-SESSION_COOKIE_HTTPONLY = True
-SECURE_CONTENT_TYPE_NOSNIFF = True
+
+# --- how the pages are reached --------------------------------------------------------------------------------------
+# 1: only by HTTPS; cookies are sent over nothing else, and browsers remember it for a year.
+_HTTPS = os.environ.get("SLIPWAY_HTTPS", "0") == "1"
+SECURE_SSL_REDIRECT = _HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"  # Strict would lose the session on the way back from sign-on
+SESSION_COOKIE_AGE = int(float(os.environ.get("SLIPWAY_SESSION_HOURS", "12")) * 3600)
+SECURE_REFERRER_POLICY = "same-origin"
+# The header by which a proxy tells that it was asked by HTTPS. Only where that proxy sets or removes it always.
+if _PROXY_HEADER := os.environ.get("SLIPWAY_PROXY_HEADER", ""):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_" + _PROXY_HEADER.upper().replace("-", "_"), "https")
+# Addresses under which forms may come in when the proxy changes the host name: https://slipway.example.net
+CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("SLIPWAY_ORIGINS", "").split(",") if o]
 
 # --- the engine ---------------------------------------------------------------------------------------------------
 # inline: the tick and the shards run in this process; celery: the same functions are called by Celery tasks.
@@ -135,6 +204,8 @@ SLIPWAY_LEASE_SECONDS = float(os.environ.get("SLIPWAY_LEASE_SECONDS", "90"))
 # A dispatched target that no worker has begun is dispatched again after this: what a lost message costs.
 SLIPWAY_REKICK_SECONDS = float(os.environ.get("SLIPWAY_REKICK_SECONDS", "10"))
 SLIPWAY_TICK_SECONDS = float(os.environ.get("SLIPWAY_TICK_SECONDS", "2"))
+# How often the facts of the whole fleet are collected; 0: only when somebody asks.
+SLIPWAY_COLLECT_SECONDS = float(os.environ.get("SLIPWAY_COLLECT_SECONDS", "3600"))
 # A directory with the user's own rows, advisories and withdrawals (docs/compat.md), beside those that are shipped.
 SLIPWAY_COMPAT_DIR = os.environ.get("SLIPWAY_COMPAT_DIR", "")
 SLIPWAY_REDIS_URL = os.environ.get("SLIPWAY_REDIS_URL", "redis://127.0.0.1:6379/0")

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 @app.task(name="slipway.collect")  # type: ignore[untyped-decorator]  # celery has no types
 def collect(router_ids: list[int], run_id: int | None = None) -> None:
     """Collect the facts of a shard. Routers that are gone by now are passed over; failures are logged by name."""
-    run = CollectionRun.objects.filter(pk=run_id).first()
+    run = CollectionRun.objects.filter(pk=run_id or 0).first()
     names = list(Router.objects.filter(pk__in=router_ids).values_list("name", flat=True))
     collected = discovery.collect(names, now=clock.now(), workers=settings.SLIPWAY_SHARD_SIZE, run=run)
     for failure in collected.failures:

@@ -2,6 +2,7 @@
 
 from inventory.models.access import Become, Console, ConsoleKind, Credential, HostKey
 from inventory.models.artifacts import Artifact, ArtifactKind
+from inventory.models.collection import CollectionFailure, CollectionRun
 from inventory.models.drift import Drift
 from inventory.models.filters import SavedFilter
 from inventory.models.hardware import Card, Cpu, Flavour, Interface, Nic
@@ -16,7 +17,8 @@ from inventory.models.software import Daemon, Module, Package, Software
 from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
 
 __all__ = [
-    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card", "Console",
+    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card", "CollectionFailure",
+    "CollectionRun", "Console",
     "ConsoleKind", "Cpu", "Credential", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
     "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",

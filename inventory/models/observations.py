@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from fleet.core.model import Json
+from inventory.models.collection import CollectionRun
 from inventory.models.routers import Router
 from inventory.querysets import AppendOnlyError, ObservationQuerySet
 
@@ -23,6 +24,11 @@ class Observation(models.Model):
     router = models.ForeignKey(Router, on_delete=models.PROTECT, related_name="observations")
     kind = models.CharField(max_length=32, default="facts")
     observed_at = models.DateTimeField()
+    # A running change had the device in its hands: what was seen may be neither the state before nor the one after.
+    during_change = models.BooleanField(default=False)
+    collection = models.ForeignKey(
+        CollectionRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="observations"
+    )
     facts = models.JSONField()
     digest = models.CharField(max_length=64, editable=False)
 

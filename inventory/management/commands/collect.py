@@ -8,11 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fleet import clock
-from fleet.core.model import to_json
-from inventory import discovery
-from inventory.console import add_json, chosen, print_json, progress_console, table
+from fleet.core.model import Reason, to_json
+from inventory import discovery, pci_ids
+from inventory.console import add_json, chosen, print_json, printable, progress_console, table
 from inventory.discovery import CollectFailure
-from inventory.models import Observation
+from inventory.models import CollectionRun, Observation, Router
 from inventory.seen import versions
 
 # Routers whose facts are stored together: large enough that slow ones do not stop the others often, small enough that
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = chosen(options["routers"], everything=options["all"])
-        seen, failures = _collect(names)
+        seen, failures, claimed = _collect(names)
         if options["json"]:
             print_json(
                 {
@@ -38,21 +38,27 @@ class Command(BaseCommand):
                         name: {"observed_at": o.observed_at.isoformat(), "digest": o.digest, **versions(o.facts)}
                         for name, o in sorted(seen.items())
                     },
+                    "claimed": [to_json(reason) for reason in claimed],
                     "failures": [{"router": f.router, "reason": to_json(f.reason)} for f in failures],
                 }
             )
         else:
             rows = [(name, *_cells(seen[name])) for name in sorted(seen)]
+            for reason in (*claimed, *([missing] if (missing := pci_ids.missing()) else [])):
+                progress_console.print(printable(str(reason)), markup=False, style="yellow")
             table("collected", ("router", "kernel", "suite", "interfaces", "digest"), rows)
         if failures:
             lines = [f"{failure.router}: {failure.reason}" for failure in failures]
             raise CommandError(f"{len(failures)} of {len(names)} routers were not collected.\n" + "\n".join(lines))
 
 
-def _collect(names: list[str]) -> tuple[dict[str, Observation], list[CollectFailure]]:
+def _collect(names: list[str]) -> tuple[dict[str, Observation], list[CollectFailure], list[Reason]]:
     workers = settings.SLIPWAY_SHARD_SIZE
+    known = Router.objects.filter(name__in=names).count()
+    run = CollectionRun.objects.create(why="./manage.py collect", asked=known, started_at=clock.now())
     seen: dict[str, Observation] = {}
     failures: list[CollectFailure] = []
+    claimed: list[Reason] = []
     columns = (TextColumn("collecting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=progress_console, transient=True) as progress:
         bar = progress.add_task("collecting", total=len(names))
@@ -63,10 +69,13 @@ def _collect(names: list[str]) -> tuple[dict[str, Observation], list[CollectFail
                 now=clock.now(),
                 workers=workers,
                 done=lambda name: progress.advance(bar),
+                run=run,
             )
+            claimed += collected.claimed
             seen |= collected.observations
             failures += collected.failures
-    return seen, failures
+    CollectionRun.objects.filter(pk=run.pk, ended_at__isnull=True).update(ended_at=clock.now())
+    return seen, failures, claimed
 
 
 def _cells(observation: Observation) -> tuple[object, ...]:
