@@ -1,10 +1,19 @@
 """Response headers that keep foreign code out of the pages: a strict content security policy, nothing inline."""
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+
+
+def _identity_provider() -> tuple[str, ...]:
+    """The origin of the identity provider, where there is one."""
+    parts = urlsplit(settings.SLIPWAY_OIDC_URL)
+    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
+
 
 # Everything a page needs is served by Slipway itself. `data:` for images: Bootstrap's form controls carry their arrows
 # as data URLs. No 'unsafe-inline' and no 'unsafe-eval' anywhere: device output that slips past a template cannot run.
@@ -16,7 +25,8 @@ POLICY = "; ".join(
         "img-src 'self' data:",
         "font-src 'self'",
         "connect-src 'self'",
-        "form-action 'self'",
+        # Browsers hold a form to this also where its answer leads on: to sign in at the identity provider.
+        " ".join(("form-action 'self'", *_identity_provider())),
         "base-uri 'none'",
         "frame-ancestors 'none'",
     )

@@ -8,3 +8,6 @@ class PeopleConfig(AppConfig):
 
     name = "fleet.people"
     verbose_name = "people"
+
+    def ready(self) -> None:
+        from fleet.people import adapters  # noqa: F401  (listens to sign-ins)
