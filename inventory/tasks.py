@@ -8,6 +8,7 @@ from django.conf import settings
 from fleet import clock
 from fleet.celery import app
 from inventory import discovery
+from inventory.importers.netbox import asks
 from inventory.models import CollectionRun, Router
 
 log = logging.getLogger(__name__)
@@ -43,3 +44,21 @@ def collect_all(why: str = "schedule") -> None:
     run = CollectionRun.objects.create(why=why, asked=len(ids), started_at=now)
     for start in range(0, len(ids), settings.SLIPWAY_SHARD_SIZE):
         collect.delay(ids[start : start + settings.SLIPWAY_SHARD_SIZE], run.pk)
+
+
+# A NetBox of 5,000 devices is asked 60 times, a busy one takes seconds each: longer than other tasks may take. The
+# message is not sent again to a second worker meanwhile; if it is lost, whoever waits rings again.
+@app.task(  # type: ignore[untyped-decorator]  # celery has no types
+    name="slipway.netbox_preview", acks_late=False, soft_time_limit=840, time_limit=900
+)
+def netbox_preview(import_id: int) -> None:
+    """Read NetBox for the preview of this import."""
+    asks.run_preview(import_id)
+
+
+@app.task(  # type: ignore[untyped-decorator]  # celery has no types
+    name="slipway.netbox_apply", acks_late=False, soft_time_limit=240, time_limit=300
+)
+def netbox_apply(import_id: int) -> None:
+    """Write the preview of this import that was agreed to."""
+    asks.run_apply(import_id)
