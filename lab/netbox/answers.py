@@ -70,7 +70,7 @@ def refusal(tables: Tables, query: Query) -> dict[str, list[str]]:
     """The body of status 400: which filter values do not exist. Empty: none."""
     found: dict[str, list[str]] = {}
     for key, endpoint in _CHOICES.items():
-        known = {row["slug"] for row in tables.rows[endpoint].values()}
+        known = {str(row["slug"]) for row in tables.rows[endpoint].values()}
         wrong = [value for value in query.get(key, []) if value not in known]
         if wrong:
             found[key] = [f"Select a valid choice. {wrong[0]} is not one of the available choices."]

@@ -130,7 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in about.items():
             self.send_header(name, value)
         self.end_headers()
-        pause = self.server.owner.behaviours.trickle_s
+        behaviours = self.server.owner.behaviours
+        pause = behaviours.trickle_s if f"/{behaviours.endpoint}/" in self.path else 0.0
         try:
             for piece in [body] if not pause else [body[i : i + 1] for i in range(len(body))]:
                 self.wfile.write(piece)

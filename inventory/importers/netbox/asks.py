@@ -8,12 +8,14 @@ The tasks carry the id, may run twice or never: what was lost is rung for again 
 
 import threading
 from datetime import datetime
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from fleet import clock
+from fleet.celery import app
 from fleet.core.model import Json, Reason, to_json
 from inventory.importers import netbox
 from inventory.importers.netbox.preview import Preview
@@ -43,10 +45,9 @@ def ask(
 def ring(import_id: int) -> None:
     """Have a worker do what this import waits for (again: it does it once), after the transaction has committed."""
     if settings.SLIPWAY_DISPATCH == "celery":
-        from inventory import tasks
-
-        transaction.on_commit(lambda: tasks.netbox_preview.delay(import_id))
-        transaction.on_commit(lambda: tasks.netbox_apply.delay(import_id))
+        # By name: pages ask here, and what they import must not lead to devices, as the module of the tasks does.
+        for name in ("slipway.netbox_preview", "slipway.netbox_apply"):
+            transaction.on_commit(partial(app.send_task, name, args=[import_id]))
     else:
         thread = threading.Thread(target=_both, args=(import_id,), name=f"netbox-import-{import_id}", daemon=True)
         transaction.on_commit(thread.start)

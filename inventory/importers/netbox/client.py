@@ -120,7 +120,16 @@ class Client:
             if len(found) > total or (not rows and len(found) < total):
                 self._unequal(where, f"{len(found)} rows", f"{total}, its count")
             self.progress(endpoint, len(found), total)
+        if "id" not in params:
+            self._is_the_end(endpoint, params, total)
         return list(found.values())
+
+    def _is_the_end(self, endpoint: str, params: Mapping[str, Any], total: int) -> None:
+        """A count that is too low would end the reading early, and what was not read would be taken for missing."""
+        where = self._address(endpoint, params, total)
+        _, rows = self._page(endpoint, params, total, where)
+        if rows:
+            self._unequal(where, f"{len(rows)} more row(s)", f"{total}, its count")
 
     def by_ids(self, endpoint: str, ids: Sequence[int], **params: Any) -> list[dict[str, Any]]:
         """The rows with these ids; those that are gone or may not be seen are absent."""
@@ -194,7 +203,10 @@ class Client:
     def _unreachable(self, where: str, error: requests.exceptions.RequestException) -> Reason:
         match error:
             case requests.exceptions.SSLError():
-                found, wanted = self._clean(str(error)), "a certificate that is signed by a known CA for this name"
+                found, wanted = (
+                    self._clean(_innermost(error)),
+                    "a certificate that is signed by a known CA for this name",
+                )
                 return Reason(where, found, wanted, "Give the CA's certificate with --ca-file.")
             case requests.exceptions.Timeout():
                 return Reason(where, "no answer in time", "an answer", f"Is NetBox busy? {_AGAIN}")
@@ -203,7 +215,8 @@ class Client:
                 found = f"a redirect to {self._clean(to)}"
                 return Reason(where, found, "NetBox itself", "Give the address it is redirected to, if it is right.")
             case _:
-                return Reason(where, self._clean(str(error)), "a connection", "Does the address answer from here?")
+                found = self._clean(_innermost(error).rsplit("connection: ", 1)[-1])
+                return Reason(where, found, "a connection", "Does the address answer from here?")
 
     def _clean(self, text: str) -> str:
         """Foreign text for a message: without the token, on one line, short."""
@@ -217,6 +230,16 @@ def _wait(response: Any, attempt: int) -> float | None:
     said = response.headers.get("Retry-After", "")
     wait = float(said) if re.fullmatch(r"\d{1,4}", said) else 2.0**attempt
     return wait if wait <= _LONGEST_WAIT_S else None
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong, without the layers of the HTTP library around it."""
+    for _ in range(8):
+        inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return str(error) or type(error).__name__
 
 
 def _detail(text: str) -> str:
