@@ -19,12 +19,13 @@ class Entry:
     line: int
     values: Mapping[str, Json]
     lines: Mapping[str, int]
+    instead_of: "Entry | None" = None  # what the database has, where the file says only a part
 
     def line_of(self, key: str) -> int:
         return self.lines.get(key, self.line)
 
     def problem(self, key: str, found: str, wanted: str, remedy: str) -> Problem:
-        return Problem(self.line_of(key), f"{self.section}.{self.label}.{key}", found, wanted, remedy)
+        return Problem(self.line_of(key), f"{self.section}.{self.label}.{key}", found, wanted, remedy, self.line)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,22 @@ class Document:
     """Section -> entries in the order of the file. Plain names are entries with the single value `name`."""
 
     sections: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    partial: bool = False  # entries of line 0 are those of the database; what is not mentioned is not missing
 
     def entries(self, section: str) -> tuple[Entry, ...]:
         return self.sections.get(section, ())
+
+    def without(self, lines: frozenset[int]) -> "Document":
+        """The same without the entries that begin at these lines; what they stood instead of is as it was."""
+        kept = {
+            name: tuple(one for e in entries if (one := e.instead_of if e.line in lines else e) is not None)
+            for name, entries in self.sections.items()
+        }
+        return Document(kept, self.partial)
+
+    def given(self) -> "Document":
+        """Only what the file itself says."""
+        return self.without(frozenset({0}))
 
     def names(self, section: str) -> dict[str, Entry]:
         """Name -> its first entry."""
@@ -53,7 +67,7 @@ def read(text: str) -> tuple[Document, list[Problem]]:
     if tree.keys is None:
         wanted = "a mapping with the keys " + ", ".join(SECTIONS)
         return Document(), [*problems, Problem(tree.line, "file", tree.kind, wanted, "docs/inventory.md shows one.")]
-    problems += _unknown_keys(tree, "file", list(SECTIONS))
+    problems += _unknown_keys(tree, "file", list(SECTIONS), row=0)
     sections: dict[str, tuple[Entry, ...]] = {}
     for section in SECTIONS.values():
         body = tree.keys.get(section.name)
@@ -67,13 +81,13 @@ def read(text: str) -> tuple[Document, list[Problem]]:
     return Document(sections), problems
 
 
-def _unknown_keys(tree: Tree, where: str, known: list[str]) -> list[Problem]:
+def _unknown_keys(tree: Tree, where: str, known: list[str], *, row: int) -> list[Problem]:
     found: list[Problem] = []
     for key in tree.keys or {}:
         if key not in known:
             remedy = did_you_mean(key, known) + "Remove it or correct its name."
             wanted = "one of " + ", ".join(known)
-            found.append(Problem(tree.key_lines[key], where, f"the unknown key {shown(key)}", wanted, remedy))
+            found.append(Problem(tree.key_lines[key], where, f"the unknown key {shown(key)}", wanted, remedy, row))
     return found
 
 
@@ -93,7 +107,8 @@ def _plain_name(section: Section, number: int, item: Tree, problems: list[Proble
     name = kinds.NAME(item)
     if isinstance(name, kinds.Wrong):
         where = f"{section.name}.{number}"
-        problems.append(Problem(item.line, where, name.found, name.wanted, name.remedy or "Correct the name."))
+        remedy = name.remedy or "Correct the name."
+        problems.append(Problem(item.line, where, name.found, name.wanted, remedy, item.line))
         return None
     return Entry(section.name, name, item.line, {"name": name}, {"name": item.line})
 
@@ -102,13 +117,13 @@ def _entry(section: Section, number: int, item: Tree, problems: list[Problem]) -
     if item.keys is None:
         wanted = "a mapping with " + ", ".join(f.name for f in section.fields)
         remedy = "Write {KEY: VALUE, ...}."
-        problems.append(Problem(item.line, f"{section.name}.{number}", item.kind, wanted, remedy))
+        problems.append(Problem(item.line, f"{section.name}.{number}", item.kind, wanted, remedy, item.line))
         return None
     named = kinds.NAME(item.keys["name"]) if "name" in item.keys else None
     label = named if isinstance(named, str) else str(number)
     where = f"{section.name}.{label}"
     known = [f.name for f in section.fields]
-    problems += _unknown_keys(item, where, known)
+    problems += _unknown_keys(item, where, known, row=item.line)
     # "adress" is one mistake, not an unknown key and a missing one.
     misspelt = " ".join(did_you_mean(key, known) for key in item.keys if key not in known)
     values: dict[str, Json] = {}
@@ -123,14 +138,20 @@ def _entry(section: Section, number: int, item: Tree, problems: list[Problem]) -
     return Entry(section.name, label, item.line, values, item.key_lines)
 
 
+def missing(spec: Field, line: int, where: str) -> Problem:
+    """A key that may not be left out."""
+    remedy = f"Add {spec.name}: {spec.about}."
+    return Problem(line, f"{where}.{spec.name}", "nothing", spec.kind.form, remedy, line)
+
+
 def _value(spec: Field, item: Tree, where: str) -> Json | Problem:
     tree = (item.keys or {}).get(spec.name)
     if tree is None:
         if not spec.required:
             return spec.default
-        return Problem(item.line, f"{where}.{spec.name}", "nothing", spec.kind.form, f"Add {spec.name}: {spec.about}.")
+        return missing(spec, item.line, where)
     value = spec.kind(tree)
     if isinstance(value, kinds.Wrong):
         remedy = value.remedy or f"Correct it: {spec.about}."
-        return Problem(tree.line, f"{where}.{spec.name}", value.found, value.wanted, remedy)
+        return Problem(tree.line, f"{where}.{spec.name}", value.found, value.wanted, remedy, item.line)
     return value

@@ -1,45 +1,17 @@
 """The tables of the inventory file: sections and their keys. docs/inventory.md is compared with them by a test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from fleet.core.model import Json
 from inventory.importers import kinds
-from inventory.importers.kinds import Kind
-from inventory.models import Become, Suite
-
-NO_DEFAULT = object()
-
-
-@dataclass(frozen=True)
-class Field:
-    """One key of an entry. `default` is what leaving it out means; without one it may not be left out."""
-
-    name: str
-    kind: Kind
-    about: str
-    default: Json = NO_DEFAULT
-
-    @property
-    def required(self) -> bool:
-        return self.default is NO_DEFAULT
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the file: a list of entries, or (no fields) a list of plain names."""
-
-    name: str
-    about: str
-    fields: tuple[Field, ...] = ()
-    required: bool = True
-
+from inventory.importers.field import Field, Section
+from inventory.importers.fields_more import MORE
+from inventory.models import Become, DeviceKind, Suite
 
 _SECTIONS = (
     Section("failure_domains", "Names of what fails together: a building, a power feed."),
     Section(
         "sites",
-        "Places with routers.",
+        "Places with devices.",
         (
             Field("name", kinds.NAME, "name of the site"),
             Field("failure_domain", kinds.NAME, "what it fails together with; from `failure_domains`"),
@@ -58,10 +30,11 @@ _SECTIONS = (
     ),
     Section(
         "routers",
-        "The managed routers.",
+        "The managed devices: routers, hosts, blades.",
         (
             Field("name", kinds.NAME, "name of the router"),
             Field("site", kinds.NAME, "where it stands; from `sites`"),
+            Field("kind", kinds.choice(*DeviceKind.values), "what it is", DeviceKind.ROUTER.value),
             Field("role", kinds.NAME, "what it is for, such as edge or core; recipes choose targets by it"),
             Field("platform", kinds.NAME, "operating system", "linux"),
             Field("suite", kinds.choice(*Suite.values), "routing suite"),
@@ -69,6 +42,7 @@ _SECTIONS = (
             Field("port", kinds.PORT, "port of SSH", 22),
             Field("credential", kinds.NAME, "how to log in; from `credentials`"),
             Field("router_id", kinds.ROUTER_ID, "matches the router with what the network shows", None),
+            Field("tags", kinds.TAGS, "words to find it by", []),
             Field("host_key", kinds.HOST_KEY, "the key that it must show; left out: no connection", None),
         ),
     ),
@@ -94,4 +68,6 @@ _SECTIONS = (
         required=False,
     ),
 )
-SECTIONS: Mapping[str, Section] = {section.name: section for section in _SECTIONS}
+SECTIONS: Mapping[str, Section] = {section.name: section for section in (*_SECTIONS, *MORE)}
+
+__all__ = ["SECTIONS", "Field", "Section"]

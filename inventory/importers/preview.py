@@ -1,14 +1,15 @@
 """What an import would do, before it does it: creates, updates, unchanged, missing; and why it may not."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from fleet.core.model import Json
 from inventory import host_key
 from inventory.importers import rows
-from inventory.importers.document import Document, Entry
+from inventory.importers.document import Document, Entry, read
+from inventory.importers.plain import PLAIN
 from inventory.importers.problems import Problem
-from inventory.importers.references import read_checked
+from inventory.importers.references import check
 from inventory.importers.rows import Fields, RowKind, Rows
 
 _REMOVE_FIRST = "Remove or change it in the admin first: an import removes nothing."
@@ -53,6 +54,7 @@ class Preview:
     unchanged: int = 0
     missing: tuple[Missing, ...] = ()
     errors: tuple[Problem, ...] = ()
+    skipped: tuple[Problem, ...] = ()  # why entries were left out, where that was asked for
     document: Document = field(default_factory=Document)
     accept_new_host_keys: bool = False
 
@@ -62,23 +64,49 @@ class Preview:
         return len(self.creates) + len(self.updates)
 
 
-def of_text(text: str, *, accept_new_host_keys: bool) -> Preview:
-    """Read a file's text, check it whole, and compare it with the database. Eight queries; none for a wrong file."""
-    document, problems = read_checked(text)
-    if problems:
-        return Preview(errors=tuple(problems))
-    return of_document(document, accept_new_host_keys=accept_new_host_keys)
+def of_text(text: str, *, accept_new_host_keys: bool, skip_wrong_rows: bool = False) -> Preview:
+    """Read a file's text, check it whole, and compare it with the database. No query for a wrong file."""
+    document, problems = read(text)
+    return of_entries(document, problems, accept_new_host_keys=accept_new_host_keys, skip_wrong_rows=skip_wrong_rows)
+
+
+def of_entries(
+    document: Document,
+    problems: Sequence[Problem],
+    *,
+    accept_new_host_keys: bool,
+    skip_wrong_rows: bool,
+    ignore: Collection[Problem] = (),
+) -> Preview:
+    """Check what was read between its entries and against the database. `ignore`: what was wrong before.
+
+    With `skip_wrong_rows` an entry with a problem is left out, and then those that only made sense with it, until
+    what is left has none. A problem of the file as a whole leaves nothing to import.
+    """
+    found = sorted({*problems, *check(document, problems)} - set(ignore))
+    skipped: set[Problem] = set()
+    while True:
+        preview = of_document(document, accept_new_host_keys=accept_new_host_keys) if not found else None
+        if preview is not None and not preview.errors:
+            return replace(preview, skipped=tuple(sorted(skipped)))
+        wrong = tuple(preview.errors) if preview is not None else tuple(found)
+        if not skip_wrong_rows or not all(problem.row for problem in wrong):
+            return Preview(errors=tuple(sorted({*skipped, *wrong})))
+        skipped |= set(wrong)
+        document = document.without(frozenset(problem.row for problem in wrong))
+        found = sorted(set(check(document)) - set(ignore))
 
 
 def of_document(document: Document, *, accept_new_host_keys: bool) -> Preview:
-    """Compare a document without problems with the database."""
-    want, have = rows.wanted(document), rows.stored()
+    """Compare a document without problems with the database. Eight queries, and one per optional section."""
+    want, have = rows.wanted(document), rows.stored(document.sections)
     links, link_problems = _match_links(document, want, have)
-    problems = [*_taken(document, want, have), *link_problems]
+    problems = [*_taken(document, want, have), *_taken_plain(document, want, have), *link_problems]
     if not accept_new_host_keys:
         problems += _other_host_keys(document, want, have)
     if problems:
         return Preview(errors=tuple(sorted(set(problems))))
+    said = rows.wanted(document.given()) if document.partial else want
     creates, updates, unchanged, missing = [], [], 0, []
     for kind in RowKind:
         matched: set[str] = set()
@@ -90,9 +118,9 @@ def of_document(document: Document, *, accept_new_host_keys: bool) -> Preview:
                 creates.append(Change(kind, name, tuple(FieldChange(f, None, v) for f, v in fields.items())))
             elif changed := _changed(before, fields):
                 updates.append(Change(kind, name, changed, before.get(rows.ID)))
-            else:
+            elif name in said[kind]:
                 unchanged += 1
-        if kind is not RowKind.HOST_KEY:  # a file may leave the key out
+        if kind is not RowKind.HOST_KEY and not document.partial:  # a file may leave the key out
             missing += [Missing(kind, name) for name in have[kind] if name not in matched]
     return Preview(
         creates=tuple(creates),
@@ -102,6 +130,18 @@ def of_document(document: Document, *, accept_new_host_keys: bool) -> Preview:
         document=document,
         accept_new_host_keys=accept_new_host_keys,
     )
+
+
+def _taken_plain(document: Document, want: Rows, have: Rows) -> Iterator[Problem]:
+    """What an entry claims while a row outside the file has it."""
+    for spec in PLAIN:
+        outside = {n: f for n, f in have[spec.kind].items() if n not in want[spec.kind]}
+        held = {claim: name for name, fields in outside.items() if (claim := spec.claim(fields))}
+        for entry in document.entries(spec.section) if held else ():
+            claim = spec.claim(entry.values)
+            if claim and claim in held:
+                found = f"{' '.join(map(str, claim))}, which the {spec.kind} {held[claim]} of the database has"
+                yield entry.problem(spec.once[0], found, f"each {' with '.join(spec.once)} once", _REMOVE_FIRST)
 
 
 def _changed(before: Fields, after: Fields) -> tuple[FieldChange, ...]:

@@ -9,13 +9,17 @@ from fleet.core.model import Reason
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong. `line` counts from 1; 0 means the file as a whole."""
+    """One thing that is wrong. `line` counts from 1; 0 means the file as a whole.
+
+    `row`: the line at which the entry begins that is wrong; 0 where no entry can be left out to mend it.
+    """
 
     line: int
     field: str
     found: str
     wanted: str
     remedy: str
+    row: int = 0
 
     def reason(self) -> Reason:
         where = f"line {self.line}, {self.field}" if self.line else self.field

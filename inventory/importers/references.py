@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fleet.core.model import Json, KeepConnected, Link, Topology
 from fleet.core.waves import Network, broken_promises, prepare
+from inventory.importers.check_more import ways, wishes
 from inventory.importers.document import Document, Entry, read
 from inventory.importers.problems import Problem, did_you_mean, shown
 
@@ -20,11 +21,24 @@ _PICTURE = {"file", "routers", "externals", "links", "keep_connected"}
 def read_checked(text: str) -> tuple[Document, list[Problem]]:
     """The entries of a text and everything that is wrong with it, in the order of its lines."""
     document, found = read(text)
-    found += [*_duplicates(document), *_unknown_names(document), *_links(document), *_interfaces_used_twice(document)]
+    return document, sorted({*found, *check(document, found)})
+
+
+def check(document: Document, found: Sequence[Problem] = ()) -> list[Problem]:
+    """What is wrong between the entries; `found`: what is wrong with single ones."""
+    found = [
+        *found,
+        *wishes(document),
+        *_duplicates(document),
+        *_unknown_names(document),
+        *_links(document),
+        *_interfaces_used_twice(document),
+    ]
     found += _promises(document)
+    found += ways(document)
     if not any(problem.field.partition(".")[0] in _PICTURE for problem in found):
         found += _not_connected(document)
-    return document, sorted(set(found))
+    return found
 
 
 def _seen_twice(entries: list[tuple[Json, Entry]], key: str, what: str) -> Iterator[Problem]:

@@ -1,33 +1,22 @@
 """The inventory as plain rows: what a file wants, and what the database has. Compared by `preview`."""
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterable
 
-from fleet.core.model import Json
 from inventory import models
+from inventory.importers import plain
 from inventory.importers.document import Document, Entry
+from inventory.importers.fields import SECTIONS
+from inventory.importers.row_kind import ID, Fields, RowKind, Rows
 
+__all__ = [
+    "CREDENTIAL_FIELDS", "ID", "ROUTER_FIELDS", "SITE_FIELDS", "Fields", "RowKind", "Rows", "as_document", "end_name",
+    "link_name", "promise_name", "stored", "wanted",
+]  # fmt: skip
 
-class RowKind(StrEnum):
-    """Kinds of rows, in the order in which they can be written."""
-
-    FAILURE_DOMAIN = "failure domain"
-    SITE = "site"
-    CREDENTIAL = "credential"
-    ROUTER = "router"
-    HOST_KEY = "host key"
-    EXTERNAL = "external"
-    LINK = "link"
-    KEEP_CONNECTED = "keep connected"
-
-
-ID = "id"  # key of rows that have no name of their own; never compared
-Fields = Mapping[str, Json]
-Rows = Mapping[RowKind, Mapping[str, Fields]]  # kind -> name -> fields
 
 SITE_FIELDS = ("failure_domain", "time_zone")
 CREDENTIAL_FIELDS = ("username", "reference", "become")
-ROUTER_FIELDS = ("site", "role", "platform", "suite", "address", "port", "credential", "router_id")
+ROUTER_FIELDS = ("site", "kind", "role", "platform", "suite", "address", "port", "credential", "router_id", "tags")
 
 
 def end_name(device: str, interface: str) -> str:
@@ -58,6 +47,7 @@ def wanted(document: Document) -> Rows:
             }
             for e in document.entries("keep_connected")
         },
+        **plain.wanted(document),
     }
 
 
@@ -76,11 +66,13 @@ def _wanted_link(entry: Entry) -> tuple[str, Fields]:
     return link_name(ends), fields
 
 
-def stored() -> Rows:
-    """The rows of the database. Eight queries, whatever the size of the fleet."""
-    routers = models.Router.objects.values_list(
-        "name", "site__name", "role", "platform", "suite", "address", "port", "credential__name", "router_id"
-    )
+def stored(sections: Collection[str] = ()) -> Rows:
+    """The rows of the database; of the sections that may be left out, those that are named.
+
+    Eight queries and one for each such section, whatever the size of the fleet.
+    """
+    lookups = [f"{name}__name" if name in {"site", "credential"} else name for name in ROUTER_FIELDS]
+    routers = models.Router.objects.values_list("name", *lookups)
     keys = models.HostKey.objects.filter(retired_at__isnull=True).values_list("router__name", "algorithm", "key")
     credentials = models.Credential.objects.values_list("name", *CREDENTIAL_FIELDS)
     return {
@@ -98,7 +90,46 @@ def stored() -> Rows:
             promise_name(names): {"names": sorted(names), "floor_mbps": floor, ID: pk}
             for pk, names, floor in models.KeepConnected.objects.values_list("pk", "names", "floor_mbps")
         },
+        **plain.stored(sections),
     }
+
+
+def as_document(have: Rows) -> Document:
+    """The database as a document whose entries have no line: what a file that says only a part is added to."""
+
+    def entries(section: str, values: Iterable[Fields]) -> tuple[Entry, ...]:
+        return tuple(Entry(section, str(v.get("name", n)), 0, v, {}) for n, v in enumerate(values, 1))
+
+    def named(kind: RowKind) -> list[Fields]:
+        return [{"name": name, **{k: v for k, v in f.items() if k != ID}} for name, f in have[kind].items()]
+
+    def end(text: str) -> tuple[str, str]:
+        device, _, interface = text.partition(":")
+        return device, interface
+
+    keys = have[RowKind.HOST_KEY]
+    routers = [{**f, "host_key": keys[f["name"]]["key"] if f["name"] in keys else None} for f in named(RowKind.ROUTER)]
+    links = [
+        {"a": end(f["ends"][0]), "b": end(f["ends"][1]), "kind": f["kind"], "capacity": f["capacity_mbps"]}
+        for f in have[RowKind.LINK].values()
+        if len(f["ends"]) == 2
+    ]
+    promises = [
+        {"between": tuple((name, 0) for name in f["names"]), "floor": f["floor_mbps"]}
+        for f in have[RowKind.KEEP_CONNECTED].values()
+    ]
+    made = {
+        "failure_domains": entries("failure_domains", named(RowKind.FAILURE_DOMAIN)),
+        "sites": entries("sites", named(RowKind.SITE)),
+        "credentials": entries("credentials", named(RowKind.CREDENTIAL)),
+        "routers": entries("routers", routers),
+        "externals": entries("externals", named(RowKind.EXTERNAL)),
+        "links": entries("links", links),
+        "keep_connected": entries("keep_connected", promises),
+    }
+    for spec in plain.PLAIN:
+        made[spec.section] = tuple(plain.entry_of(spec, fields) for fields in have[spec.kind].values())
+    return Document({name: made[name] for name in SECTIONS}, partial=True)
 
 
 def _stored_links() -> dict[str, Fields]:

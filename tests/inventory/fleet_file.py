@@ -21,3 +21,32 @@ def pods(routers: int, key: str = KEY_1) -> str:
         lines.append(f'  - {{a: "r{n}:eth1", b: internet, kind: transit, capacity: 1G}}')
     lines += ["keep_connected:", *(f"  - {{between: [r{n}, r{n + 1}], floor: 1G}}" for n in range(0, routers, 2))]
     return "\n".join(lines) + "\n"
+
+
+def wishes(routers: int) -> str:
+    """What the pods may have besides: a console, beacon and card each, profiles, artifacts, and UCS."""
+    each = range(routers)
+    sha = "0" * 64
+    lines = ["consoles:"]
+    lines += [f"  - {{router: r{n}, kind: ipmi, address: 192.0.2.1, port: {1000 + n}, credential: lab}}" for n in each]
+    lines += ["beacons:", *(f"  - {{prefix: 10.{n // 250}.{n % 250}.0/24, router: r{n}}}" for n in each)]
+    lines += ["cards:", *(f"  - {{serial: 68-05-{n}, router: r{n}, model: XL710}}" for n in each)]
+    lines += ["artifacts:", f'  - {{kind: kernel, name: linux, version: "6.1", sha256: "{sha}", location: /srv/linux,']
+    lines += ["     brings: [{kind: driver, name: i40e, version: 2.13.10, flavour: vendor}]}"]
+    lines += ["profiles:", "  - {name: fast, kind: nic, parent: base, weight: 1, settings: {nic.queues: 8}}"]
+    lines += ["  - {name: base, kind: nic, settings: {nic.rings.rx: 512, nic.offload.lro: null}}", "assignments:"]
+    lines += ["  - {profile: base, level: fleet}", "  - {profile: fast, level: role, target: edge}"]
+    lines += [
+        "  - {profile: fast, level: site, target: N}",
+        '  - {profile: fast, level: nic_model, target: "8086:1583"}',
+    ]
+    lines += [f"  - {{profile: fast, level: device, target: r{n}}}" for n in each]
+    lines += ["ucs_domains:", "  - {name: ucs1, site: N, address: 192.0.2.9, credential: lab}", "adapter_policies:"]
+    lines += ["  - {domain: ucs1, dn: org-root/eth-profile-a, name: a, rx_queues: 8, rss: true}", "service_profiles:"]
+    lines += ["  - {domain: ucs1, dn: org-root/ls-t, name: template}"]
+    lines += [
+        f"  - {{domain: ucs1, dn: org-root/ls-{n}, name: ls-{n}, template: org-root/ls-t, router: r{n},"
+        " adapter_policy: org-root/eth-profile-a}"
+        for n in each
+    ]
+    return "\n".join(lines) + "\n"

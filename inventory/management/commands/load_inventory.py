@@ -1,4 +1,4 @@
-"""load_inventory FILE: preview an inventory file, then import it."""
+"""load_inventory FILE: preview an inventory file (YAML, or CSV for a part of it), then import it."""
 
 import argparse
 from collections import defaultdict
@@ -11,7 +11,7 @@ from fleet import clock
 from fleet.core.model import Json, to_json
 from inventory import host_key
 from inventory.console import add_json, console, print_json, printable, some, table
-from inventory.importers import yaml_file
+from inventory.importers import csv_file, yaml_file
 from inventory.importers.apply import NotApplied
 from inventory.importers.preview import Change, Missing, Preview
 from inventory.importers.rows import RowKind
@@ -21,22 +21,32 @@ class Command(BaseCommand):
     help = "Import an inventory file (docs/inventory.md); shows every create, update and missing row. Deletes nothing."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("file", help="YAML file")
+        parser.add_argument("file", help="YAML file, or CSV file (name ending in .csv) with devices, links or profiles")
         parser.add_argument("--preview", action="store_true", help="show what would happen and write nothing")
         parser.add_argument(
             "--accept-new-host-keys",
             action="store_true",
             help="take host keys that differ from those on record (check them at the devices first)",
         )
+        parser.add_argument(
+            "--skip-wrong-rows",
+            action="store_true",
+            help="leave out entries with errors, and what needs them, and import the rest",
+        )
         add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["file"])
-        preview = yaml_file.preview(_read(path), accept_new_host_keys=options["accept_new_host_keys"])
+        reader = csv_file if path.suffix.lower() == ".csv" else yaml_file
+        preview = reader.preview(
+            _read(path),
+            accept_new_host_keys=options["accept_new_host_keys"],
+            skip_wrong_rows=options["skip_wrong_rows"],
+        )
         apply = not options["preview"] and not preview.errors
         if apply:
             try:
-                yaml_file.apply(preview, now=clock.now())
+                reader.apply(preview, now=clock.now())
             except NotApplied as refused:
                 raise CommandError(str(refused)) from refused
         if options["json"]:
@@ -79,10 +89,13 @@ def _show(preview: Preview, *, applied: bool) -> None:
             ("what", "how many", "names"),
             _by_kind(preview.missing),
         )
+    for problem in preview.skipped:
+        console.print(printable(f"left out: {problem}"), markup=False, highlight=False)
     done = "imported" if applied else "preview, nothing written"
     console.print(
         f"{done}: {len(preview.creates)} new, {len(preview.updates)} changed, {preview.unchanged} unchanged, "
-        f"{len(preview.missing)} missing from the file",
+        f"{len(preview.missing)} missing from the file"
+        + (f", {len(preview.skipped)} error(s) left out" if preview.skipped else ""),
         markup=False,
     )
 
@@ -99,7 +112,7 @@ def _value(change: Change, value: Json) -> str:
         return "-"
     if change.kind is RowKind.HOST_KEY:
         return host_key.fingerprint(value.split()[1])
-    return " -- ".join(value) if isinstance(value, list) else str(value)
+    return " -- ".join(map(str, value)) if change.kind is RowKind.LINK and isinstance(value, list) else str(value)
 
 
 def _as_json(preview: Preview, *, applied: bool) -> Json:
@@ -110,4 +123,5 @@ def _as_json(preview: Preview, *, applied: bool) -> Json:
         "unchanged": preview.unchanged,
         "missing": to_json(preview.missing),
         "errors": to_json(preview.errors),
+        "skipped": to_json(preview.skipped),
     }
