@@ -212,7 +212,11 @@ def test_the_command_reads_both_and_says_what_it_left_out(
     capsys.readouterr()
     call_command("load_inventory", str(path), "--skip-wrong-rows")
     out = " ".join(capsys.readouterr().out.split())
-    assert "left out: line 2, routers.r0.port: found the text 'x'" in out and "1 changed" in out and "1 error(s) left out" in out
+    assert (
+        "left out: line 2, routers.r0.port: found the text 'x'" in out
+        and "1 changed" in out
+        and "1 error(s) left out" in out
+    )
     path = tmp_path / "fleet.yaml"
     path.write_text(WRONG)
     call_command("load_inventory", str(path), "--skip-wrong-rows", "--json")
