@@ -14,18 +14,19 @@ from fleet.changes.views import access
 from fleet.changes.views.access import acts, person
 from fleet.changes.views.change import show_change
 from fleet.core.model import Reason
+from fleet.core.states import ChangeState
 
 LONGEST_TEXT = 2000  # characters of a comment or reason
 
 
-def _change(pk: int) -> Change:
+def change_of(pk: int) -> Change:
     found = Change.objects.select_related("author").filter(pk=pk).first()
     if found is None:
         raise Http404(f"There is no change {pk}.")
     return found
 
 
-def _text(request: HttpRequest, name: str) -> str | Reason:
+def text_of(request: HttpRequest, name: str) -> str | Reason:
     """A text of the form, cleaned; a reason when it is too long."""
     text = request.POST.get(name, "").replace("\x00", "").replace("\r\n", "\n").strip()
     if len(text) <= LONGEST_TEXT:
@@ -33,12 +34,12 @@ def _text(request: HttpRequest, name: str) -> str | Reason:
     return Reason(name, f"{len(text)} characters", f"at most {LONGEST_TEXT}", "Put the long story into the ticket.")
 
 
-def _bad(request: HttpRequest, change: Change, reason: Reason) -> HttpResponse:
+def bad_form(request: HttpRequest, change: Change, reason: Reason) -> HttpResponse:
     """The form itself was wrong: nothing was tried."""
     return show_change(request, change.pk, refusals=(reason,), status=400)
 
 
-def _answer(request: HttpRequest, change: Change, reasons: lifecycle.Reasons, said: str) -> HttpResponse:
+def answer(request: HttpRequest, change: Change, reasons: lifecycle.Reasons, said: str) -> HttpResponse:
     """Back to the change, with what was done; or the change with why it was not done, and status 409."""
     if reasons:
         return show_change(request, change.pk, refusals=reasons, status=409)
@@ -46,7 +47,7 @@ def _answer(request: HttpRequest, change: Change, reasons: lifecycle.Reasons, sa
     return redirect(change)
 
 
-def _not_mine(request: HttpRequest, change: Change) -> HttpResponse | None:
+def not_mine(request: HttpRequest, change: Change) -> HttpResponse | None:
     """Submitting and cancelling is for the author, and for whoever may edit every change."""
     who = person(request)
     if who.pk == change.author_id or who.has_perm(access.EDIT):
@@ -63,50 +64,55 @@ def _not_mine(request: HttpRequest, change: Change) -> HttpResponse | None:
 @acts()
 def submit(request: HttpRequest, pk: int) -> HttpResponse:
     """Put a draft before approvers."""
-    change = _change(pk)
-    if refusal := _not_mine(request, change):
+    change = change_of(pk)
+    if refusal := not_mine(request, change):
         return refusal
     reasons = lifecycle.submit(change, person(request), clock.now())
-    return _answer(request, change, reasons, "Submitted. A second person approves or rejects it.")
+    return answer(request, change, reasons, "Submitted. A second person approves or rejects it.")
 
 
 @acts()
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Withdraw a change that has not started."""
-    change = _change(pk)
-    if refusal := _not_mine(request, change):
+    change = change_of(pk)
+    if refusal := not_mine(request, change):
         return refusal
-    why = _text(request, "why")
+    why = text_of(request, "why")
     if isinstance(why, Reason):
-        return _bad(request, change, why)
-    return _answer(request, change, lifecycle.cancel(change, person(request), clock.now(), why=why), "Withdrawn.")
+        return bad_form(request, change, why)
+    return answer(request, change, lifecycle.cancel(change, person(request), clock.now(), why=why), "Withdrawn.")
 
 
 @acts(access.APPROVE)
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve or reject exactly the plan whose digest the form carried."""
-    change = _change(pk)
+    change = change_of(pk)
     decision = request.POST.get("decision", "")
     if decision not in {"approve", "reject"}:
-        return _bad(request, change, Reason("decision", repr(decision[:20]), "approve or reject", "Use the buttons."))
-    comment = _text(request, "comment")
+        return bad_form(
+            request, change, Reason("decision", repr(decision[:20]), "approve or reject", "Use the buttons.")
+        )
+    comment = text_of(request, "comment")
     if isinstance(comment, Reason):
-        return _bad(request, change, comment)
+        return bad_form(request, change, comment)
     approve = decision == "approve"
     digest = request.POST.get("digest", "")[:64]
     reasons = lifecycle.decide_on(change, person(request), clock.now(), approve=approve, digest=digest, comment=comment)
-    return _answer(request, change, reasons, f"{'Approved' if approve else 'Rejected'}: digest {digest[:12]}.")
+    said = f"{'Approved' if approve else 'Rejected'}: digest {digest[:12]}."
+    if approve and change.state == ChangeState.SUBMITTED:
+        said = f"Your approval of digest {digest[:12]} is kept. Others are still wanted."
+    return answer(request, change, reasons, said)
 
 
 @acts(access.OPERATE)
 def start(request: HttpRequest, pk: int) -> HttpResponse:
     """Begin to execute the approved plan."""
-    change = _change(pk)
+    change = change_of(pk)
     window_end = _instant(request.POST.get("window_end", ""))
     if isinstance(window_end, Reason):
-        return _bad(request, change, window_end)
+        return bad_form(request, change, window_end)
     reasons = lifecycle.start(change, person(request), clock.now(), window_end=window_end)
-    return _answer(request, change, reasons, "Started. The engine begins with wave 0 at its next tick.")
+    return answer(request, change, reasons, "Started. The engine begins with wave 0 at its next tick.")
 
 
 def _instant(text: str) -> datetime | Reason | None:
@@ -122,11 +128,11 @@ def _instant(text: str) -> datetime | Reason | None:
 
 
 def _operate(request: HttpRequest, pk: int, act: Callable[..., lifecycle.Reasons], said: str) -> HttpResponse:
-    change = _change(pk)
-    why = _text(request, "why")
+    change = change_of(pk)
+    why = text_of(request, "why")
     if isinstance(why, Reason):
-        return _bad(request, change, why)
-    return _answer(request, change, act(change, person(request), clock.now(), why=why), said)
+        return bad_form(request, change, why)
+    return answer(request, change, act(change, person(request), clock.now(), why=why), said)
 
 
 @acts(access.OPERATE)
@@ -158,12 +164,12 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 @acts(access.OPERATE)
 def release(request: HttpRequest, pk: int) -> HttpResponse:
     """A stuck device was put right by hand."""
-    change = _change(pk)
-    why = _text(request, "why")
+    change = change_of(pk)
+    why = text_of(request, "why")
     if isinstance(why, Reason):
-        return _bad(request, change, why)
+        return bad_form(request, change, why)
     names = [name[:100] for name in request.POST.getlist("name")]
     if not names:
-        return _bad(request, change, Reason("targets", "none", "at least one stuck target", "Choose which."))
+        return bad_form(request, change, Reason("targets", "none", "at least one stuck target", "Choose which."))
     reasons = lifecycle.release(change, person(request), clock.now(), names=names, why=why)
-    return _answer(request, change, reasons, f"Released: {', '.join(names)}. Slipway lets go of it.")
+    return answer(request, change, reasons, f"Released: {', '.join(names)}. Slipway lets go of it.")
