@@ -148,7 +148,7 @@ class _Cards:
         What is built into the kernel has no module. In-tree drivers without a version of their own have the kernel's.
         """
         module = section.fields.get("module", "")
-        if "driver" in section.fields and (not module or self._modules is not None):
+        if "module" in section.fields and (not module or self._modules is not None):
             row = mapping((self._modules or {}).get(module))
             return str(row["flavour"]) if "flavour" in row else "in-tree"
         return "in-tree" if version and version == self._kernel else None

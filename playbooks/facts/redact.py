@@ -26,4 +26,4 @@ def _line(line: str) -> str:
 
 def digest(text: str) -> str:
     """SHA-256 (hex) of the text as it was, secrets and all."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from fleet.core.checks import CHECKS, judge
 from fleet.core.model import CheckSpec, Verdict
 from playbooks.base import Answer
-from playbooks.facts import commands, parse, parse_bird, parse_frr, parse_linux, samples, text
+from playbooks.facts import (
+    commands,
+    parse,
+    parse_bird,
+    parse_frr,
+    parse_linux,
+    parse_machine,
+    parse_nic,
+    samples,
+    text,
+)
 from playbooks.facts.redact import redacted
 
 CASES = sorted((Path(__file__).parent / "recordings").glob("facts-*"))
@@ -67,7 +77,10 @@ PARSERS = [
     *(parse_bird.ospf_families, parse_linux.first_line, parse_linux.boot_id, parse_linux.uptime_s),
     *(parse_linux.os_release, parse_linux.meminfo, parse_linux.sysctls, parse_linux.links, parse_linux.addresses),
     *(parse_linux.counters, parse_linux.driver, parse_linux.permanent_mac, parse_linux.channels, parse_linux.rings),
-    *(parse_linux.kernel_hop, parse_linux.kernel_routes),
+    *(parse_linux.kernel_hop, parse_linux.kernel_routes, parse_linux.addresses_text),
+    *(parse_machine.cpu, parse_machine.modules, parse_machine.packages, parse_machine.processes, parse_machine.devlink),
+    *(parse_machine.cmdline, parse_machine.booted_at, parse_machine.driver_log, parse_machine.cpu_list),
+    *(parse_nic.rss, parse_nic.flow_hash, parse_nic.coalesce, parse_nic.offloads, parse_nic.priv_flags),
 ]
 SEEDS = [path.read_text() for case in CASES for path in sorted(case.glob("*.txt"))]
 KEYS = re.findall(r'"(\w+)":', "".join(SEEDS))
@@ -99,13 +112,19 @@ def test_no_parser_ever_raises(answer: str) -> None:
     parse_frr.rib_hops(answer, ["192.0.2.1", "192.0.2.2"])
     parse_linux.forwarded(answer, answer)
     redacted(answer)
+    part = parse_nic.section(answer)
+    for reader in (parse_nic.pci, parse_nic.numa_node, parse_nic.serial, parse_nic.affinity):
+        json.dumps(reader(part))
+    json.dumps([parse_nic.steering(part, "rps"), parse_nic.steering(part, "xps")])
+    for driver in ("i40e", "igb", "mlx5_core", "bnxt_en", "enic", "nobody"):
+        parse_nic.firmware(driver, answer)
 
 
 NAMES = [
     *commands.measurement("frr", samples=["192.0.2.1"], sysctls=["a"], checks=None)[0],
     *commands.measurement("bird", samples=["192.0.2.1"], sysctls=["a"], checks=None)[0],
     *commands.facts("frr"),
-    *("channels:eth0", "driver:eth0"),
+    *("channels:eth0", "driver:eth0", "nic:eth0", "nic:eth1"),
 ]
 
 
