@@ -102,9 +102,12 @@ def _routers(creates: Sequence[Change], updates: Sequence[Change], now: datetime
     rows: dict[int, models.Router] = {}
     for keys in _batches([_pk(change) for change in updates]):
         rows |= models.Router.objects.in_bulk(keys)
-    moving = [_pk(change) for change in updates if {"name", "address"} & change.after().keys()]
-    for keys in _batches(moving):
-        models.Router.objects.filter(pk__in=keys).update(name=_parked(), port=F("pk") + _PARKING_PORT)
+    written = sorted({name for change in updates for name in change.after()})
+    for keys in _batches([_pk(change) for change in updates if "name" in change.after()]):
+        models.Router.objects.filter(pk__in=keys).update(name=_parked())
+    for keys in _batches([_pk(change) for change in updates if "address" in change.after()]):
+        models.Router.objects.filter(pk__in=keys).update(port=F("pk") + _PARKING_PORT)
+        written = sorted({*written, "port"})
     fresh = [models.Router(created_at=now) for _ in creates]
     for change, router in zip((*updates, *creates), (*(rows[_pk(c)] for c in updates), *fresh), strict=True):
         for name, value in change.after().items():
@@ -116,7 +119,8 @@ def _routers(creates: Sequence[Change], updates: Sequence[Change], now: datetime
                 case _:
                     assert name in _ROUTER_FIELDS
                     setattr(router, name, value)
-    models.Router.objects.bulk_update(rows.values(), _ROUTER_FIELDS, batch_size=_BATCH)
+    if written:  # no more than that: 5,000 renamed devices took 43 s with every field
+        models.Router.objects.bulk_update(rows.values(), written, batch_size=_BATCH)
     models.Router.objects.bulk_create(fresh, batch_size=_BATCH)
 
 
