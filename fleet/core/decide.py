@@ -5,7 +5,7 @@ losing such a race is normal: the next tick decides again from what is then true
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fleet.core import gates
@@ -18,6 +18,8 @@ from fleet.core.states import (
     TargetState,
 )
 from fleet.core.waves import Network
+from fleet.core.windows import OnOverrun
+from fleet.core.windows_door import ALWAYS_OPEN, Door, through
 
 _T = TargetState
 MOST_REASONS = 20  # enough to tell a person why; the rest would say the same of other names
@@ -39,6 +41,9 @@ class TargetView:
     due: bool = False  # one of its steps may be worked on now, and no message for it is on its way
     worst_case_s: float = 0.0
     one_way: bool = False  # what was sent to it has no way back by itself (looked up while targets are turned round)
+    door: Door = ALWAYS_OPEN  # windows and freezes for its site, its role and this recipe
+    overran: bool = False  # it was put back because its window had closed: no failure
+    carried: bool = False  # it had begun and was let go of untouched: in the next window it comes first
 
     @property
     def carries(self) -> bool:
@@ -57,6 +62,7 @@ class RunView:
     targets: tuple[TargetView, ...]
     window_end: datetime | None = None
     tolerated: int = 0
+    on_overrun: OnOverrun = OnOverrun.FINISH
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class RollBack:
 
     target: TargetView
     reason: Reason
+    overrun: bool = False  # because its window has closed
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
             return _stopping(run, fleet, everything=run.control is Control.ROLLBACK)
         case Control.NONE:
             pass
-    settled = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK}]
+    settled = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK} and is_failing(t)]
     limit = run.strategy.max_failures + run.tolerated
     if len(settled) > limit and run.strategy.on_failure is OnFailure.PAUSE:
         reason = _too_many(run, settled)
@@ -160,12 +167,16 @@ def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
         back, held, owed = _turn_round(run, fleet, taken, _to_take_back(run, failing), reason)
         return _end_or(run, [*actions, *back], (reason, *held), stopped=True, owed=owed)
     back, held, _ = _turn_round(run, fleet, taken, [t for t in failing if t.failed], _failed_in_traffic())
+    over, stay = _overrun(run, fleet, taken)
     admitted, holds = _admissions(run, fleet, taken, now)
-    return _end_or(run, [*actions, *back, *admitted], (*held, *holds), stopped=False, owed=False)
+    return _end_or(run, [*actions, *back, *over, *admitted], (*held, *stay, *holds), stopped=False, owed=False)
 
 
 def is_failing(target: TargetView) -> bool:
-    """Has it failed, whether or not it is back already? While nobody stops a run, only failures are rolled back."""
+    """Has it failed, whether or not it is back already? While nobody stops a run, only failures are rolled back, and
+    what its window closed on."""
+    if target.overran:
+        return target.state is _T.STUCK
     return target.failed or target.state in {_T.STUCK, _T.ROLLED_BACK, _T.ROLLING_BACK}
 
 
@@ -175,6 +186,29 @@ def _asked(what: str) -> Reason:
 
 def _failed_in_traffic() -> Reason:
     return Reason("soak", "a failure under traffic", "as in the baseline", "It is drained again and put back.")
+
+
+# What the end of a window catches before it is in service again. What takes traffic back or soaks is nearly done:
+# turning it round would drain it once more, outside of any window.
+_UNFINISHED = frozenset({_T.DRAINING, _T.DRAINED, _T.APPLYING, _T.VERIFYING})
+
+
+def _overrun(run: RunView, fleet: FleetView, taken: dict[str, str]) -> tuple[list[Action], tuple[Reason, ...]]:
+    """What begins no more because its window has closed on it: untouched targets go back to pending, touched ones are
+    finished or put back, as the policy for this kind of change says."""
+    closed = [t for t in run.targets if t.door.closed]
+    actions: list[Action] = []
+    for target in closed:
+        if target.state is _T.BASELINING and not target.claimed:
+            actions.append(Release(target, target.door.closed[0]))
+    if run.on_overrun is OnOverrun.FINISH:
+        return actions, ()
+    unfinished = [t for t in closed if t.state in _UNFINISHED and not t.failed]
+    back, holds, _ = _turn_round(run, fleet, taken, unfinished, _OVER)
+    return [*actions, *(replace(a, overrun=True) if isinstance(a, RollBack) else a for a in back)], tuple(holds)
+
+
+_OVER = Reason("window", "closed", "open until it is finished", "It is put back, as is wanted for this kind of change.")
 
 
 def _no_way_back(target: TargetView) -> Reason:
@@ -274,12 +308,14 @@ def _admissions(
     wave = open_wave(run.targets)
     actions: list[Action] = []
     holds: dict[Reason, None] = {}
-    for target in run.targets:
+    for target in sorted(run.targets, key=lambda t: not t.carried):
         if target.state is not _T.PENDING or target.wave != wave:
             continue
         reasons = [
             *gates.fits_window(target.name, target.worst_case_s, run.window_end, now),
+            *through(target.door, target.name, target.worst_case_s, now),
             *gates.device_free(target.name, fleet.engaged),
+            *gates.no_conflict(target.name, target.domain, fleet.network, fleet.engaged),
             *gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged),
         ]
         if not reasons:

@@ -35,6 +35,9 @@ TARGET_WORDS: Mapping[TargetState, str] = {
     TargetState.STUCK: "needs a person; stays as it is",
 }
 
+# What can still be asked when it starts.
+BEFORE_START = frozenset({ChangeState.DRAFT, ChangeState.SUBMITTED, ChangeState.APPROVED, ChangeState.SCHEDULED})
+
 
 def sentences(reasons: Iterable[Reason]) -> tuple[str, ...]:
     """Each reason once, as a sentence, in the order given."""

@@ -101,7 +101,28 @@ def device_free(name: str, engaged: Mapping[str, Engaged]) -> tuple[Reason, ...]
     """Is no other change working on the device?"""
     if (holder := engaged.get(name)) is None:
         return ()
-    return (Reason(name, f"in the hands of {holder.by}", "no other change on it", "It starts when that has ended."),)
+    return (Reason(name, f"in the hands of {holder.by}", "no other change on it", WHEN_ENDED),)
+
+
+def no_conflict(name: str, domain: str, network: Network, engaged: Mapping[str, Engaged]) -> tuple[Reason, ...]:
+    """Is no other change at work in the same failure domain, or at the other end of one of the device's links?
+
+    Looked at are devices without traffic: what merely soaks carries it. Nobody's plan showed two changes at once there.
+    """
+    reasons = []
+    for other, held in sorted(engaged.items()):
+        if not held.drained or other == name:
+            continue
+        if held.domain == domain:
+            found = f"{other} is in the hands of {held.by}"
+            reasons.append(Reason(f"failure domain {domain}", found, "no other change in it", WHEN_ENDED))
+        elif other in network.capacity.get(name, {}):
+            found = f"{other} is in the hands of {held.by}"
+            reasons.append(Reason(f"link {name} - {other}", found, "no other change at its other end", WHEN_ENDED))
+    return tuple(reasons)
+
+
+WHEN_ENDED = "It starts when that has ended."
 
 
 def room_for(

@@ -1,6 +1,6 @@
 """May work on a place start now, if not why, and when next: every reason at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -96,3 +96,57 @@ def shown(at: datetime, zone: tzinfo) -> str:
     local = at.astimezone(zone)
     text = f"{at:%Y-%m-%d %H:%M} UTC"
     return text if not local.utcoffset() else f"{text} ({local:%a %H:%M} {zone})"
+
+
+def through(door: Door, name: str, worst_case_s: float, now: datetime) -> tuple[Reason, ...]:
+    """May work on this device start now? Point of no return: its worst case, with rollback, must still fit (rule 7)."""
+    if door.closed:
+        return door.closed
+    need = timedelta(seconds=worst_case_s)
+    if door.until is None or now + need <= door.until:
+        return ()
+    then = door.next_fit(need)
+    carried = f"It is carried to the next opening, {then:%Y-%m-%d %H:%M} UTC." if then else NEVER_FITS
+    wanted = f"{worst_case_s:.0f} s before that (worst case with rollback)"
+    return (Reason(f"window for {name}", f"closes {door.until:%Y-%m-%d %H:%M} UTC", wanted, carried),)
+
+
+NEVER_FITS = f"No opening within {AHEAD[-1].days} days is long enough: make a longer window, or plan fewer steps."
+
+
+@dataclass(frozen=True)
+class Beginner:
+    """A device of the first wave: whichever of them may start, starts the change."""
+
+    name: str
+    worst_case_s: float
+    door: Door
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Why a change may not start now (empty: it may), and the next instant at which windows and freezes would let it
+    (None: none within 400 days)."""
+
+    holds: tuple[Reason, ...]
+    at: datetime | None
+
+
+def outlook(beginners: Iterable[Beginner], now: datetime) -> Outlook:
+    """When may the first of these start? It is enough that one may; otherwise all their reasons, each once."""
+    reasons: dict[Reason, None] = {}
+    instants: list[datetime] = []
+    some = list(beginners)
+    for one in some:
+        mine = through(one.door, one.name, one.worst_case_s, now)
+        if not mine:
+            return Outlook((), now)
+        reasons.update(dict.fromkeys(mine))
+        then = one.door.next_fit(timedelta(seconds=one.worst_case_s))
+        if then is not None:
+            instants.append(then)
+    if some and not instants:
+        longest = min(b.worst_case_s for b in some)
+        never = Reason("worst case", f"{longest:.0f} s with rollback", "an opening that is as long", NEVER_FITS)
+        reasons[never] = None
+    return Outlook(tuple(reasons), min(instants, default=None if some else now))
