@@ -20,7 +20,7 @@ __all__ = ["RecipeError", "RecipeFile", "RecipeRefused", "load_recipe", "read_re
 
 RECIPES = FilePath(__file__).parent / "recipes"
 
-TOP_KEYS = ("recipe", "summary", "inputs", "targets", "strategy", "checks", "steps")
+TOP_KEYS = ("recipe", "summary", "inputs", "targets", "artifact", "strategy", "checks", "steps")
 STRATEGY_KEYS = ("waves", "budget", "max_failures", "on_failure", "soak")
 INPUT_KEYS = ("type", "summary", "required", "default", "min", "max", "choices")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -103,7 +103,8 @@ def _build(document: Document, given: Mapping[str, Json] | None) -> tuple[Recipe
     strategy, soak = reader.strategy(top.get("strategy"))
     checks = reader.checks(top.get("checks"))
     steps = reader.steps(top.get("steps"), soak=soak)
-    return described, Recipe(name, described.summary, strategy, checks, steps, values)
+    artifact = reader.artifact(top.get("artifact"))
+    return described, Recipe(name, described.summary, strategy, checks, steps, values, artifact)
 
 
 def _text(document: Document, top: Mapping[str, Json], key: str) -> str:
@@ -201,7 +202,7 @@ def _check_lookups(document: Document, specs: tuple[InputSpec, ...]) -> None:
             document.refuse(path, found=bad.found, wanted=bad.wanted)
 
     top = document.value
-    for key in ("targets", "strategy", "checks", "steps"):
+    for key in ("targets", "artifact", "strategy", "checks", "steps"):
         if isinstance(top, Mapping) and key in top:
             walk(top[key], (key,))
 
@@ -227,6 +228,18 @@ class _Reader:
         self.document.known_keys(body, ("targets",), ("where",))
         where = resolve(body.get("where") or {}, self.values)
         return self.document.mapping(where, ("targets", "where"), what="a mapping of attribute to value")
+
+    def artifact(self, value: Json) -> str:
+        """The name of what the steps bring onto the devices; an input that was not given names nothing."""
+        if value is None or not self._known(value):
+            return ""
+        found = resolve(value, self.values)
+        what = 'the name of an artifact, or "${{ inputs.image }}"'
+        return str(
+            self.document.scalar(
+                "" if found is None else found, ("artifact",), fits=lambda v: isinstance(v, str), what=what, default=""
+            )
+        )
 
     def strategy(self, value: Json) -> tuple[Strategy, Json]:
         """The strategy, and how long a soak lasts where the step does not say."""

@@ -54,6 +54,7 @@ def schema() -> dict[str, Any]:
             "summary": {"type": "string"},
             "inputs": {"type": "object", "additionalProperties": _input()},
             "targets": {"type": "object", "properties": {"where": {"type": "object"}}, "additionalProperties": False},
+            "artifact": {"type": "string"},
             "strategy": {"type": "object", "properties": strategy, "additionalProperties": False},
             "checks": {"type": "array", "items": _named({name: {} for name in known_checks()}, bare=known_checks())},
             "steps": {"type": "array", "minItems": 1, "items": _steps()},

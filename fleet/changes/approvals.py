@@ -21,8 +21,9 @@ from fleet.changes.models import (
     Revision,
     StandardUse,
 )
+from fleet.changes.models.overrides import in_force
 from fleet.changes.transitions import Note
-from fleet.core import approval, preconditions, risk
+from fleet.core import approval, overrides, preconditions, risk
 from fleet.core.approval import Asked, Condition, Decision, Given, Policy, Standing, Subject
 from fleet.core.model import Plan, Reason
 from fleet.core.states import ChangeState
@@ -179,8 +180,14 @@ def _asked(
         ticket=change.ticket,
         fatal=revision.fatal,
         warnings=revision.warnings,
-        may=rights.refusals(person, APPROVE, targets_of(revision)),
+        may=(*rights.refusals(person, APPROVE, targets_of(revision)), *_overrode(revision, person)),
     )
+
+
+def _overrode(revision: Revision, person: AbstractBaseUser) -> Reasons:
+    given = in_force(revision.change_id, revision.plan["findings"])
+    mine = any(row.by_id == person.pk for row in given.values())
+    return overrides.not_the_overrider(person.get_username(), overrode=mine)
 
 
 def why_not(change: Change, revision: Revision, person: AbstractBaseUser, policies: Sequence[Policy]) -> Reasons:

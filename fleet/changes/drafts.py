@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import transitions
+from fleet.changes import compatibility, transitions
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
@@ -113,7 +113,8 @@ def _render(recipe: Recipe, routers: Sequence[Router]) -> Plan:
             except Impossible as error:
                 refused.append(Finding("impossible", Severity.FATAL, error.reason))
         steps[router.name] = planned
-    return planning.make(recipe, steps, topology, refused)
+    looked = compatibility.look(recipe, steps, {name: seen.facts for name, seen in facts.items()}, topology)
+    return planning.make(recipe, steps, topology, [*refused, *looked.findings], artifact=looked.artifact)
 
 
 def open_change(

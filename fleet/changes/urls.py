@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from fleet.changes.views import actions, change, changes, device, plan, repair, stream, target
+from fleet.changes.views import actions, change, changes, device, findings, plan, repair, stream, target
 
 urlpatterns: list[URLPattern] = [
     path("", changes.changes, name="changes"),
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/targets/<str:name>/", target.target, name="target"),
     path("changes/<int:pk>/submit", actions.submit, name="submit"),
     path("changes/<int:pk>/decide", actions.decide, name="decide"),
+    path("changes/<int:pk>/override", findings.override, name="override"),
     path("changes/<int:pk>/start", actions.start, name="start"),
     path("changes/<int:pk>/pause", actions.pause, name="pause"),
     path("changes/<int:pk>/resume", actions.resume, name="resume"),

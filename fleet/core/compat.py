@@ -45,10 +45,11 @@ class Side(StrEnum):
 
 
 class Trigger(StrEnum):
-    """When an advisory bites: from the moment it runs, or when the topology changes around it."""
+    """When an advisory bites: while it runs, when the topology changes around it, or when the component is changed."""
 
     RUNNING = "running"
     TOPOLOGY = "topology"
+    CHANGED = "changed"
 
 
 class Weight(StrEnum):

@@ -10,6 +10,8 @@ from fleet.core.model import Json, Reason
 KERNEL = "kernel"
 # Paths of components are "kernel" or KIND.NAME: driver.i40e, firmware.i40e, routing.frr, dataplane.vpp.
 KINDS = frozenset({KERNEL, "driver", "firmware", "routing", "dataplane", "package", "file"})
+# What an advisory may ask of a device beyond versions.
+FEATURES = ("ospf3", "vpp", "ipv6-on-loopback", "stub-interface")
 FLAVOURS = ("in-tree", "vendor")
 _CPU_VENDORS = {"genuineintel": "intel", "authenticamd": "amd"}
 _LOOPBACK = re.compile(r"(lo|dummy)\d+|loop\d*")
@@ -81,7 +83,7 @@ def running(name: str, facts: Mapping[str, Json]) -> Running:
         *([] if kernel else [KERNEL]),
         *([] if isinstance(interfaces, Mapping) else ["driver", "firmware"]),
         *([] if isinstance(packages, Mapping) else ["package", "dataplane"]),
-        *([] if routing.get("suite") in (None, "none") or routing.get("version") else ["routing"]),
+        *([] if routing.get("suite") == "none" or routing.get("version") else ["routing"]),
         "file",  # no observation lists the files of /lib/firmware
     }
     cpu = _text(_mapping(facts.get("cpu")).get("vendor")).lower()

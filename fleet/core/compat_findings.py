@@ -322,6 +322,10 @@ def _advisories(target: Target, then: Running, knowledge: Knowledge) -> Said:
         if Side.DEVICE not in advisory.looks_at:
             continue
         before, afterwards = advisory.of(target.device), advisory.of(then)
+        if advisory.trigger is Trigger.CHANGED and target.device.of(advisory.component) == then.of(advisory.component):
+            continue
+        if advisory.trigger is Trigger.CHANGED:
+            before = Answer.NO
         if then is not target.device and before is not Answer.YES and afterwards is not Answer.NO:
             if afterwards is Answer.YES:
                 yield _advised("advisory", advisory, then), target.device.name
@@ -334,14 +338,28 @@ def _advisories(target: Target, then: Running, knowledge: Knowledge) -> Said:
 def _around(target: Target, neighbours: Mapping[str, Running], knowledge: Knowledge) -> Said:
     for name in target.neighbours:
         neighbour = neighbours.get(name, Running(name))
+        if neighbour.unknown >= KINDS:
+            yield _unseen(), name
+            continue
         for advisory in knowledge.advisories:
             if Side.NEIGHBOUR not in advisory.looks_at:
                 continue
             answer = advisory.of(neighbour)
             if answer is Answer.YES:
                 yield _advised("advisory-neighbour", advisory, neighbour), name
-            elif answer is Answer.UNKNOWN and neighbour.unknown < KINDS:
+            elif answer is Answer.UNKNOWN:
                 yield _undecided("advisory-neighbour", advisory), name
+
+
+def _unseen() -> _Said:
+    return _Said(
+        "neighbour-unknown",
+        Severity.WARN,
+        "neighbours",
+        "never observed, so that no advisory can be looked up for them",
+        "facts of every neighbour of a router that goes out of the topology",
+        "Run ./manage.py collect for them.",
+    )
 
 
 def _advised(code: str, advisory: Advisory, device: Running, *, weight: Weight | None = None) -> _Said:

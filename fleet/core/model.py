@@ -154,6 +154,7 @@ class Recipe:
     checks: tuple[CheckSpec, ...]
     steps: tuple[StepSpec, ...]
     inputs: Mapping[str, Json] = field(default_factory=dict)
+    artifact: str = ""  # what its steps bring onto the devices, by name; empty: nothing
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class Plan:
     checks: tuple[CheckSpec, ...]
     targets: tuple[PlannedTarget, ...]
     findings: tuple[Finding, ...] = ()
+    artifact: Mapping[str, Json] = field(default_factory=dict)  # kind, name, version, sha256; empty: none
 
     def waves(self) -> tuple[tuple[PlannedTarget, ...], ...]:
         count = max((t.wave for t in self.targets), default=-1) + 1

@@ -31,11 +31,14 @@ def make(
     steps: Mapping[str, Sequence[PlannedStep]],
     topology: Topology,
     refused: Sequence[Finding] = (),
+    *,
+    artifact: Mapping[str, Json] | None = None,
 ) -> Plan:
     """The plan of a recipe over targets whose steps were rendered. Pure and deterministic: same input, same digest.
 
     The order of `steps` is the order of the waves: the first target is the canary.
-    `refused`: findings met while rendering (a device that cannot do a step, a device without facts).
+    `refused`: findings met while rendering (a device that cannot do a step, a device without facts, what does not go
+    together). `artifact`: what is brought onto the devices, so that the digest holds for exactly that.
     """
     names = list(steps)
     wave_of, findings = waves.build(names, recipe.strategy, topology)
@@ -50,6 +53,7 @@ def make(
         plan.checks,
         tuple(sorted(targets, key=lambda t: (t.wave, t.name))),
         (*refused, *findings, *lint.look_at(plan)),
+        artifact or {},
     )
 
 
@@ -71,6 +75,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
             for t in data["targets"]
         ),
         findings=tuple(Finding(f["code"], Severity(f["severity"]), Reason(**f["reason"])) for f in data["findings"]),
+        artifact=data.get("artifact", {}),  # plans from before there were artifacts have none
     )
 
 

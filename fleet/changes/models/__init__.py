@@ -30,6 +30,7 @@ from fleet.changes.models.engine import (
     TargetRunQuerySet,
     failed_in_traffic,
 )
+from fleet.changes.models.overrides import FindingOverride, FindingOverrideQuerySet
 from fleet.changes.models.repairs import RepairRequest
 
 __all__ = [
@@ -46,6 +47,8 @@ __all__ = [
     "Event",
     "EventQuerySet",
     "EventSeal",
+    "FindingOverride",
+    "FindingOverrideQuerySet",
     "Notice",
     "Pulse",
     "RepairRequest",

@@ -105,8 +105,10 @@ class Revision(models.Model):
 
     @property
     def fatal(self) -> int:
-        """How many fatal findings the plan has."""
-        return sum(f["severity"] == "fatal" for f in self.plan["findings"])
+        """How many fatal findings stop the plan: those that nobody overrode."""
+        from fleet.changes.models.overrides import standing_fatal
+
+        return standing_fatal(self.change_id, self.plan["findings"])
 
     @property
     def warnings(self) -> int:

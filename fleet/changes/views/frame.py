@@ -1,7 +1,7 @@
 """What every page about one change shows around its content: head, outlook, the Stop place, what needs a person."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +10,12 @@ from django.db.models.fields.json import KeyTransform
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from fleet.changes.models import Change, Event, Pulse, Revision, Run, StepRun, TargetRun
-from fleet.changes.views import access, outlook, progress
+from fleet.changes.models import Change, Event, FindingOverride, Pulse, Revision, Run, StepRun, TargetRun
+from fleet.changes.models.overrides import in_force
+from fleet.changes.views import access, outlook, progress, shown_findings
 from fleet.changes.views.progress import Progress
-from fleet.core import explain, gates
+from fleet.changes.views.shown_findings import ShownFinding
+from fleet.core import explain, gates, overrides
 from fleet.core.model import Reason
 from fleet.core.states import CHANGE_LIVE, STEP_FAILED, ChangeState, Control, TargetState
 
@@ -35,6 +37,7 @@ class Frame:
     held: tuple[TargetRun, ...]
     last_event: int
     engine_seen: datetime | None
+    overrides: Mapping[str, FindingOverride] = field(default_factory=dict)
 
     @property
     def state(self) -> ChangeState:
@@ -73,12 +76,13 @@ class Frame:
         return f"{self.change.generation}-{self.control}-{stuck}"
 
     @property
-    def findings(self) -> Sequence[Any]:
-        return getattr(self.revision, "findings", None) or ()
+    def findings(self) -> tuple[ShownFinding, ...]:
+        return shown_findings.shown(findings_of(self.revision), self.overrides)
 
     @property
     def fatal(self) -> int:
-        return sum(f["severity"] == "fatal" for f in self.findings)
+        """Findings that stop the plan; those that somebody overrode do not."""
+        return sum(f.stops for f in self.findings)
 
     @property
     def next(self) -> str:
@@ -110,7 +114,7 @@ def engine_seen() -> datetime | None:
 
 
 def load(pk: int, now: datetime) -> Frame:
-    """Read a frame: at most seven queries, however large the change. Raises Http404."""
+    """Read a frame: at most seven queries, however large the change, and one for overrides. Raises Http404."""
     change = Change.objects.select_related("author").filter(pk=pk).first()
     if change is None:
         raise Http404(f"There is no change {pk}.")
@@ -123,7 +127,13 @@ def load(pk: int, now: datetime) -> Frame:
         rows = run.targets.filter(Q(drained=True) | Q(state=TargetState.STUCK, engaged=True))
         held = tuple(rows.prefetch_related(failed_steps()).order_by("wave", "name")[:NAMES_SHOWN])
     last = Event.objects.filter(change=change).order_by("-id").values_list("id", flat=True).first()
-    return Frame(now, change, revision, run, waves, tuple(held), last or 0, engine_seen())
+    given = in_force(change.pk, findings_of(revision))
+    return Frame(now, change, revision, run, waves, tuple(held), last or 0, engine_seen(), given)
+
+
+def findings_of(revision: Revision | None) -> Sequence[Any]:
+    """The findings that `newest` read beside a revision."""
+    return getattr(revision, "findings", None) or ()
 
 
 def failed_steps() -> "Prefetch[str]":
@@ -176,11 +186,14 @@ def _rights(request: HttpRequest, frame: Frame) -> dict[str, Any]:
         name = who.get_username()
         author = name if wrote else f"not {name}"
         not_approving += gates.may_approve(frame.state, author=author, approver=name, fatal=frame.fatal)
+        overrode = any(row.by_id == who.pk for row in frame.overrides.values())
+        not_approving += overrides.not_the_overrider(name, overrode=overrode)
     return {
         "may_operate": operates,
         "why_not_submit": explain.sentences(
             gates.may_submit(frame.state, fatal=frame.fatal, planned=frame.revision is not None)
         ),
+        "may_override": approves and not wrote and frame.state is ChangeState.DRAFT,
         "may_edit": mine or who.has_perm(access.EDIT),
         "why_not_approve": explain.sentences(not_approving),
         "why_not_operate": explain.sentences(() if operates else (access.missing(access.OPERATE),)),

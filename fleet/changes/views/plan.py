@@ -7,7 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from fleet import clock
 from fleet.changes.models import Revision
+from fleet.changes.models.overrides import in_force
 from fleet.changes.views import frame as frames
+from fleet.changes.views import shown_findings
 from fleet.changes.views.access import reads
 from fleet.changes.views.change import number_in
 from fleet.changes.views.diff import Line, lines
@@ -61,6 +63,7 @@ def plan(request: HttpRequest, pk: int, number: int | None = None) -> HttpRespon
     waves = planned_waves(value)
     content = {
         "shown": row,
+        "findings": shown_findings.shown(row.plan["findings"], in_force(pk, row.plan["findings"])),
         "newest": frame.revision is not None and frame.revision.pk == row.pk,
         "plan": value,
         "waves": waves,
