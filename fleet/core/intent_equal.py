@@ -1,5 +1,6 @@
 """Is what was found what was wanted? True, False, or why that cannot be told. One rule per shape of value. Pure."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from fleet.core.intent_settings import cpus
@@ -7,6 +8,9 @@ from fleet.core.model import Json, Reason
 from fleet.core.versions import Range, Version
 
 Answer = bool | str
+# Vectors of queues by the names that drivers give them: i40e-eth1-TxRx-0, eth1-rx-3, mlx5_comp2@pci, virtio0-input.0.
+# The others (misc, fdir, async, err, notify, config) carry no packets and stay where they are.
+_QUEUE = re.compile(r"^(?!.*fdir).*(TxRx|[-.][rt]x\b|comp[0-9]|input|output|[Qq]ueue)")
 _TRUTHS = {"on": True, "off": False, "yes": True, "no": False, True: True, False: False}
 
 
@@ -136,7 +140,8 @@ def _cpus(*, within: bool) -> Callable[[Json, Json], Answer]:
             return _of_all([_same_cpus(name, want, found) for name, want in wanted.items()])
         if not found:
             return _strange(found)
-        return _of_all([one(cpus(wanted), value) for value in found.values()])
+        chosen = [value for name, value in found.items() if _QUEUE.search(name)] if within else []
+        return _of_all([one(cpus(wanted), value) for value in chosen or found.values()])
 
     return judge
 

@@ -7,12 +7,19 @@ from fleet.core.intent_settings import Setting
 from fleet.core.model import Json
 
 _NOTHING: Mapping[str, Json] = {}
+_SILENT = "the facts do not say"
+# Part of a setting's name -> how the facts call what they could not read of an interface.
+_SECTIONS = {
+    "queues": "channels", "rings": "rings", "rss": "rss", "coalesce": "coalesce", "offload": "offloads",
+    "priv_flags": "priv_flags", "affinity": "affinity", "rps": "rps", "xps": "xps",
+}  # fmt: skip
 # What people write and what `ethtool -k` prints.
 _OFFLOADS = {
     "gro": "generic-receive-offload", "gso": "generic-segmentation-offload", "tso": "tcp-segmentation-offload",
     "lro": "large-receive-offload", "rx": "rx-checksumming", "tx": "tx-checksumming", "sg": "scatter-gather",
     "rxvlan": "rx-vlan-offload", "txvlan": "tx-vlan-offload", "ntuple": "ntuple-filters", "rxhash": "receive-hashing",
 }  # fmt: skip
+_SHORT = {long: short for short, long in _OFFLOADS.items()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def _unknown(facts: Mapping[str, Json], *sections: str) -> Unknown:
     """Not known, with what the device answered instead."""
     said = section(facts, "unknown") or _NOTHING
     words = [f"{name}: {said[name]}" for name in sections if isinstance(said.get(name), str) and said[name]]
-    return Unknown("; ".join(words)[:300] or "the facts do not say")
+    return Unknown("; ".join(words)[:300] or _SILENT)
 
 
 def _of_interface(pattern: str, name: str, interface: str, facts: Mapping[str, Json]) -> Found:
@@ -96,8 +103,9 @@ def _of_interface(pattern: str, name: str, interface: str, facts: Mapping[str, J
     value = _ON_CARD[pattern](about, name)
     if value is not None:
         return Value(value)
-    kind = pattern.split(".")[1]
-    return _unknown(facts, f"{kind}:{interface}", f"interfaces.{interface}.{kind}", kind)
+    what = f"flow {name}" if pattern.startswith("nic.flow_hash") else _SECTIONS.get(pattern.split(".")[1], "")
+    said = _unknown(facts, f"{what}:{interface}", "ethtool")
+    return said if said.why != _SILENT else Unknown(f"the driver of {interface} does not say")
 
 
 def _queues(about: Mapping[str, Json], _: str) -> Json:
@@ -126,7 +134,7 @@ def _under(*keys: str) -> Callable[[Mapping[str, Json], str], Json]:
 
 def _offload(about: Mapping[str, Json], name: str) -> Json:
     found = section(about, "offloads") or _NOTHING
-    return found.get(name, found.get(_OFFLOADS.get(name, name)))
+    return next((found[known] for known in (name, _OFFLOADS.get(name), _SHORT.get(name)) if known in found), None)
 
 
 _ON_CARD: Mapping[str, Callable[[Mapping[str, Json], str], Json]] = {
