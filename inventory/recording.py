@@ -6,7 +6,7 @@ The number of queries does not depend on how many devices there are. What was no
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import transaction
 from django.db.models import Model
@@ -71,16 +71,14 @@ def _interfaces(seen: Mapping[Router, Sequence[SeenInterface]], now: datetime) -
     """Rows for what was seen; what is no longer seen keeps its row and its `last_seen_at`."""
     have = {(row.router_id, row.name): row for row in Interface.objects.filter(router__in=seen)}
     pairs: list[tuple[Interface, SeenInterface]] = []
+    work = _Work[Interface](Interface, ("mac", "kind"))
     for router, found in seen.items():
         for one in found:
-            row = have.get((router.pk, one.name)) or Interface(router=router, name=one.name)
-            row.mac, row.kind, row.last_seen_at = one.mac, one.kind, now
+            row = have.get((router.pk, one.name)) or Interface(name=one.name)
+            row.router = router  # the one at hand: nobody asks the database for it, row by row
+            work.set(row, {"mac": one.mac, "kind": one.kind})
             pairs.append((row, one))
-    rows = [row for row, _ in pairs]
-    Interface.objects.bulk_update(
-        [row for row in rows if row.pk is not None], ("mac", "kind", "last_seen_at"), batch_size=_BATCH
-    )
-    Interface.objects.bulk_create([row for row in rows if row.pk is None], batch_size=_BATCH)
+    work.write(now)
     return pairs
 
 
@@ -89,20 +87,55 @@ def _nics(pairs: Sequence[tuple[Interface, SeenInterface]], now: datetime) -> di
     with_nic = [(row, one) for row, one in pairs if one.driver]
     have = {nic.interface_id: nic for nic in Nic.objects.filter(interface__in=[row.pk for row, _ in with_nic])}
     names = pci_ids.names()
-    rows: list[Nic] = []
+    work = _Work[Nic](Nic, (*_NIC_COLUMNS, "model"))
     serials: dict[Router, dict[str, str]] = {}
     for row, one in with_nic:
+        model = names.model(one.pci_vendor, one.pci_device)[:255]
         nic = have.get(row.pk) or Nic(router_id=row.router_id, interface=row)
-        for column in _NIC_COLUMNS:
-            setattr(nic, column, getattr(one, column))
-        nic.model, nic.last_seen_at = names.model(one.pci_vendor, one.pci_device)[:255], now
+        work.set(nic, {"model": model, **{column: getattr(one, column) for column in _NIC_COLUMNS}})
         if one.serial:
-            serials.setdefault(row.router, {})[one.serial] = nic.model
-        rows.append(nic)
-    fields = (*_NIC_COLUMNS, "model", "last_seen_at")
-    Nic.objects.bulk_update([nic for nic in rows if nic.pk is not None], fields, batch_size=_BATCH)
-    Nic.objects.bulk_create([nic for nic in rows if nic.pk is None], batch_size=_BATCH)
+            serials.setdefault(row.router, {})[one.serial] = model
+    work.write(now)
     return serials
+
+
+Row = TypeVar("Row", Interface, Nic)
+
+
+class _Work(Generic[Row]):
+    """Rows to make, to change, or only to be marked as seen: most, and those cost one statement for a thousand.
+
+    Updating all columns of all rows was two thirds of a collection's time (SQLite takes 27 NICs per statement).
+    """
+
+    def __init__(self, model: type[Row], columns: Sequence[str]) -> None:
+        self._model: type[Row] = model
+        self._columns = columns
+        self._new: list[Row] = []
+        self._changed: list[Row] = []
+        self._same: list[int] = []
+
+    def set(self, row: Row, values: Mapping[str, Any]) -> None:
+        differs = any(getattr(row, column) != value for column, value in values.items())
+        for column, value in values.items():
+            setattr(row, column, value)
+        if row.pk is None:
+            self._new.append(row)
+        elif differs:
+            self._changed.append(row)
+        else:
+            self._same.append(row.pk)
+
+    def write(self, now: datetime) -> None:
+        for row in (*self._new, *self._changed):
+            row.last_seen_at = now
+        rows: Any = self._model._default_manager
+        for start in range(0, len(self._same), _BATCH):
+            rows.filter(pk__in=self._same[start : start + _BATCH]).update(last_seen_at=now)
+        if self._changed:
+            rows.bulk_update(self._changed, (*self._columns, "last_seen_at"), batch_size=_BATCH)
+        if self._new:
+            rows.bulk_create(self._new, batch_size=_BATCH)
 
 
 def _one_each(model: type[Model], seen: Mapping[Router, Mapping[str, Any] | None]) -> None:

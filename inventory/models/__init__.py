@@ -17,8 +17,8 @@ from inventory.models.software import Daemon, Module, Package, Software
 from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
 
 __all__ = [
-    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card", "CollectionFailure",
-    "CollectionRun", "Console",
+    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card",
+    "CollectionFailure", "CollectionRun", "Console",
     "ConsoleKind", "Cpu", "Credential", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
     "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 
 from fleet.core.model import Reason
@@ -166,6 +168,24 @@ def test_names_of_cards_and_a_machine_without_them(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(pci_ids._file, "__defaults__", ((tmp_path / "pci.ids",),))
     reason = pci_ids.missing()
     assert reason is not None and "apt-get install pci.ids" in reason.remedy
+
+
+def own(serial: str) -> dict[str, Any]:
+    facts = deepcopy(FACTS)
+    facts["interfaces"]["eth1"]["nic"]["serial"] = serial
+    return facts
+
+
+def test_rows_cost_the_same_queries_for_two_devices_and_for_twenty(fleet: Fleet, now: datetime) -> None:
+    fleet(22)
+    counts = []
+    for numbers in (range(2), range(2, 22)):
+        answers = {f"r{n}": own(f"3c-a0-ca-ff-ff-00-00-{n:02x}") for n in numbers}
+        for again in range(2):
+            with CaptureQueriesContext(connection) as queries:
+                collect(answers, now + timedelta(hours=again))
+            counts.append(len(queries))
+    assert counts[0] == counts[2] and counts[1] == counts[3], counts
 
 
 class Forgetful(Fake):
