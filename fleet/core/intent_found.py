@@ -134,7 +134,7 @@ def _under(*keys: str) -> Callable[[Mapping[str, Json], str], Json]:
 
 def _offload(about: Mapping[str, Json], name: str) -> Json:
     found = section(about, "offloads") or _NOTHING
-    return next((found[known] for known in (name, _OFFLOADS.get(name), _SHORT.get(name)) if known in found), None)
+    return next((found[n] for n in (name, _OFFLOADS.get(name, ""), _SHORT.get(name, "")) if n in found), None)
 
 
 _ON_CARD: Mapping[str, Callable[[Mapping[str, Json], str], Json]] = {

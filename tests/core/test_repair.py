@@ -55,3 +55,9 @@ def test_patterns_match_each_name_once_and_no_other(names: set[str], extra: int)
     others = {f"{name[:-1]}{extra}" for name in names} | {f"{name}{extra}" for name in names}
     for name in names | others:
         assert sum(fnmatchcase(name, pattern) for pattern, _ in made) == (name in names)
+
+
+def test_no_letter_of_a_pattern_means_something_else() -> None:
+    for names in ({"e!", "ea"}, {"e^", "eb"}, {"e-1", "ea1", "ez1"}):
+        for name in (*names, "ex", "em1"):
+            assert sum(fnmatchcase(name, pattern) for pattern, _ in patterns(names)) == (name in names)
