@@ -86,7 +86,10 @@ def impact_of(plan: Plan, topology: Topology) -> tuple[Impact, str]:
         if step := _disruptive_in_traffic(target):
             return Impact.DEGRADED, f"{step.verb} on {target.name} while it carries traffic"
     if drained:
-        return Impact.REDUCED_REDUNDANCY, f"{len(drained)} devices are drained in turn"
+        return (
+            Impact.REDUCED_REDUNDANCY,
+            f"{len(drained)} {'device is' if len(drained) == 1 else 'devices are'} drained within the budget",
+        )
     return Impact.NO_IMPACT, "nothing is drained and nothing disruptive is done"
 
 
