@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from inventory.views import devices, drift, edit, nics, places, saved, wanted
+from inventory.views import compat, devices, drift, edit, imports, nics, places, saved, wanted
 
 urlpatterns: list[URLPattern] = [
     path("devices/", devices.devices, name="inventory-devices"),
@@ -18,6 +18,11 @@ urlpatterns: list[URLPattern] = [
     path("credentials/", wanted.credentials, name="inventory-credentials"),
     path("drift/", drift.drift, name="inventory-drift"),
     path("drift.json", drift.drift_json, name="inventory-drift-json"),
+    path("compat/", compat.compat, name="inventory-compat"),
+    path("imports/", imports.imports, name="inventory-imports"),
+    path("imports/ask", imports.ask, name="inventory-ask-import"),
+    path("imports/<int:pk>/", imports.one_import, name="inventory-import"),
+    path("imports/<int:pk>/apply", imports.apply, name="inventory-apply-import"),
     path("filters/save", saved.save, name="inventory-save-filter"),
     path("filters/<int:pk>/forget", saved.forget, name="inventory-forget-filter"),
     *edit.addresses(),

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from fleet.changes.views import actions, change, changes, device, findings, plan, repair, stream, target
+from fleet.changes.views import actions, change, changes, device, evidence, findings, plan, repair, stream, target
 
 urlpatterns: list[URLPattern] = [
     path("", changes.changes, name="changes"),
@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/cancel", actions.cancel, name="cancel"),
     path("changes/<int:pk>/release", actions.release, name="release"),
     path("inventory/devices/<str:name>/", device.device, name="device"),
+    path("inventory/compat/evidence", evidence.evidence, name="evidence"),
     path("inventory/drift/repair", repair.draft, name="repair"),
     path("inventory/repairs/<int:pk>/", repair.repair_request, name="repair-request"),
 ]

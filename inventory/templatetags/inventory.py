@@ -85,3 +85,15 @@ def _cell(context: template.Context, one: Cell) -> SafeString:
         )
     soft = format_html(' <span class="soft">{}</span>', one.soft) if one.soft else ""
     return format_html('<div class="{}">{}{}{}{}</div>', kinds, icon, text, at, soft)
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    """ "sites roles" as a list."""
+    return text.split()
+
+
+@register.filter
+def minus(count: int, shown: Sequence[object]) -> int:
+    """How many of `count` are not shown."""
+    return count - len(shown)

@@ -14,8 +14,9 @@ from django.http import Http404
 from fleet.core.intent import Line, LineState, Wanted
 from fleet.core.model import Json
 from inventory import intent
-from inventory.models import Drift, Flavour, Level, Link, LinkEnd, Observation, Router
-from inventory.views import nics
+from inventory.differences import Difference, differences
+from inventory.models import Flavour, Level, Link, LinkEnd, Observation, Router
+from inventory.views import compat, nics
 from inventory.views.cells import Cell
 from inventory.views.places import capacity
 from inventory.views.wanted import short
@@ -24,6 +25,10 @@ from inventory.views.wanted import short
 OBSERVATIONS_SHOWN = 30
 ENDED_DRIFTS_SHOWN = 10
 
+# A device that got another image differs in thousands of facts.
+DIFFERENCES_SHOWN = 300
+
+_LINES = {"+": "added", "-": "removed", "@": "place"}
 _ORDER = {LineState.DIFFERENT: 0, LineState.UNKNOWN: 1, LineState.SAME: 2, LineState.NOT_APPLICABLE: 3}
 _MARKS = {
     LineState.DIFFERENT: Cell("differs", icon="differs", tone="care"),
@@ -62,7 +67,7 @@ class Neighbour:
     interface: str
     other: str
     other_interface: str
-    managed: bool
+    other_pk: int | None  # of a device that Slipway manages
     capacity: str
 
 
@@ -84,6 +89,8 @@ def content(router: Router, asked: Mapping[str, str], now: datetime) -> dict[str
     history = list(
         router.observations.filter(kind="facts").defer("facts").order_by("-observed_at", "-pk")[:OBSERVATIONS_SHOWN]
     )
+    neighbours = _neighbours(router)
+    beside = {n.other_pk: n.other for n in neighbours if n.other_pk is not None}
     return {
         "now": now,
         "router": router,
@@ -103,8 +110,39 @@ def content(router: Router, asked: Mapping[str, str], now: datetime) -> dict[str
         "daemons": list(router.daemons.all()),
         "modules": sorted(router.modules.all(), key=lambda m: (m.flavour != Flavour.VENDOR, m.name)),
         "packages": list(router.packages.all()),
-        "neighbours": _neighbours(router),
+        "neighbours": neighbours,
         "history": _history(history),
+        **_compared(router, asked),
+        **compat.of_device(router, newest.facts if newest else None, beside),
+    }
+
+
+def _compared(router: Router, asked: Mapping[str, str]) -> dict[str, Any]:
+    """The differences of the two observations that were asked for; nothing when fewer than two of its own are named."""
+    keys = [asked.get(name, "") for name in ("from", "to")]
+    if not all(key.isascii() and key.isdigit() and len(key) <= 18 for key in keys):
+        return {}
+    rows = {row.pk: row for row in router.observations.filter(pk__in=keys)}
+    found = [rows.get(int(key)) for key in keys]
+    before, after = found[0], found[1]
+    if before is None or after is None:
+        return {}
+    lines = differences(before.facts, after.facts)
+    return {
+        "compared": (before, after),
+        "differences": [_difference(one) for one in lines[:DIFFERENCES_SHOWN]],
+        "differences_more": max(0, len(lines) - DIFFERENCES_SHOWN),
+    }
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    return {
+        "path": one.name,
+        "kind": one.kind.value,
+        "before": "" if one.before is None else short(one.before),
+        "after": "" if one.after is None else short(one.after),
+        "diff": [(_LINES.get(line[:1], "same"), line) for line in one.diff],
+        "why": one.why,
     }
 
 
@@ -167,7 +205,7 @@ def _neighbours(router: Router) -> list[Neighbour]:
                 interface=mine[0].interface if mine else "",
                 other=str((other.router or other.external) if other else "nothing: the link has one end"),
                 other_interface=other.interface if other else "",
-                managed=bool(other and other.router),
+                other_pk=other.router_id if other else None,
                 capacity=capacity(link.capacity_mbps),
             )
         )
@@ -180,7 +218,3 @@ def _history(rows: Iterable[Observation]) -> list[tuple[Observation, bool]]:
     return [
         (row, number + 1 < len(listed) and row.digest != listed[number + 1].digest) for number, row in enumerate(listed)
     ]
-
-
-def newest_drift(rows: Iterable[Drift]) -> datetime | None:
-    return max((row.since for row in rows), default=None)

@@ -1,6 +1,7 @@
 """The fleet: every device with what runs on it, what differs from what is wanted, and when it was last seen."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponseBase
@@ -156,6 +157,17 @@ FILTERS = (
     Filter("never_seen", "Never seen", conditions.yes_or_no(_never_seen), lambda: conditions.YES_NO),
 )
 
+
+def at_a_glance(request: HttpRequest) -> dict[str, Any]:
+    """How many devices need a look, and why. Three queries."""
+    devices = Router.objects.all()
+    return {
+        "drifting": devices.filter(conditions.drifting()()).count(),
+        "stale": devices.filter(stale_since__isnull=False).count(),
+        "never_seen": devices.filter(_never_seen()).count(),
+    }
+
+
 LISTING: Listing[Router] = Listing(
     page="devices",
     title="Devices",
@@ -194,6 +206,8 @@ LISTING: Listing[Router] = Listing(
     add="inventory-add-device",
     add_right="inventory.add_router",
     add_words="Add a device",
+    template="inventory/devices.html",
+    more=at_a_glance,
 )
 
 

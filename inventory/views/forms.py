@@ -9,6 +9,7 @@ from django.db.models import Model
 
 from inventory import models
 from inventory.host_key import PublicKey, parse
+from inventory.models.routers import check_tags
 from inventory.views import setting_lines
 
 # Generic for the type checker only: Django's classes take no parameters at run time.
@@ -53,6 +54,10 @@ class Tags(forms.CharField):
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value) or ""
         return text.replace(",", " ").split()
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        check_tags(value)  # here: a JSON field says "must be valid JSON" instead of what a name may be
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(list(initial or []) != self.to_python(data))

@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from fleet.core.model import Json
 from fleet.guards import reads
-from inventory.models import Flavour, Nic
+from inventory.models import Flavour, Nic, Software
 from inventory.views import conditions
 from inventory.views.cells import Cell, linked, unknown
 from inventory.views.listing import Column, Filter, Listing, show
@@ -95,6 +95,14 @@ LISTING: Listing[Nic] = Listing(
             conditions.values(Nic.objects.all(), "driver_version"),
             free=True,
             hint="2.28.9, or < 2.20",
+        ),
+        Filter(
+            "kernel",
+            "Kernel",
+            conditions.versions_of("router__software__kernel"),
+            conditions.values(Software.objects.all(), "kernel"),
+            free=True,
+            hint="a version, or 6.1.*, or < 7.5",
         ),
         Filter("flavour", "Driver comes", conditions.one_of("driver_flavour"), lambda: _FLAVOURS),
         Filter(

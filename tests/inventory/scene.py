@@ -121,10 +121,31 @@ def facts(number: int, *, queues: int = 8) -> dict[str, Json]:
 def fleet(count: int, now: datetime, *, observations: int = 2) -> list[Router]:
     """Devices with all that a page shows of them, each linked to the next, drift counted. Returns them by number."""
     people_and_places()
+    made = _devices(range(count), now, observations)
+    wanted()
+    _drift(made, now)
+    return made
+
+
+def more(count: int, now: datetime) -> list[Router]:
+    """So many further devices."""
+    begin = Router.objects.count()
+    made = _devices(range(begin, begin + count), now, 2)
+    _drift(made, now)
+    return made
+
+
+def _drift(made: list[Router], now: datetime) -> None:
+    for start in range(0, len(made), 500):
+        drift.refresh(made[start : start + 500], now - timedelta(minutes=4))
+
+
+def _devices(numbers: range, now: datetime, observations: int) -> list[Router]:
     sites, lab = list(Site.objects.order_by("pk")), Credential.objects.get(name="lab")
+    called = names(numbers.stop)
     made = Router.objects.bulk_create(
         Router(
-            name=name,
+            name=called[n],
             site=sites[n % len(sites)],
             role=ROLES[n % len(ROLES)],
             suite="frr",
@@ -135,16 +156,13 @@ def fleet(count: int, now: datetime, *, observations: int = 2) -> list[Router]:
             kind="blade" if n % 9 == 4 else "router",
             stale_since=now - timedelta(days=3) if n % 40 == 39 else None,
         )
-        for n, name in enumerate(names(count))
+        for n in numbers
     )
     _hardware(made, now)
     _software(made, now)
     _links(made)
     for back in range(observations, 0, -1):
         _observed(made, now - timedelta(minutes=10 * back - 5), queues=8 if back == 1 else 6)
-    wanted()
-    for start in range(0, count, 500):
-        drift.refresh(made[start : start + 500], now - timedelta(minutes=4))
     return made
 
 
@@ -210,8 +228,8 @@ def _hardware(routers: list[Router], now: datetime) -> None:
     Nic.objects.bulk_create(cards, batch_size=2000)
     HostKey.objects.bulk_create(HostKey(router=r, algorithm="ssh-ed25519", key=KEY) for r in routers)
     Console.objects.bulk_create(
-        Console(router=r, kind="ipmi", address=f"172.16.0.{n + 1}", port=623, credential=r.credential)
-        for n, r in enumerate(routers[:20])
+        Console(router=r, kind="ipmi", address=f"172.{r.address.partition('.')[2]}", port=623, credential=r.credential)
+        for r in routers
     )
 
 
