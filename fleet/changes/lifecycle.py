@@ -9,10 +9,11 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import approvals, transitions
+from fleet.changes import approvals, scheduling, transitions
 from fleet.changes.approvals import comment_on, decide_on
 from fleet.changes.emergencies import break_glass
 from fleet.changes.models import Change, Revision, Run, StepRun, TargetRun
+from fleet.changes.scheduling import override_windows, schedule
 from fleet.changes.transitions import Note
 from fleet.core import gates
 from fleet.core import plan as planning
@@ -29,10 +30,12 @@ __all__ = [
     "cancel",
     "comment_on",
     "decide_on",
+    "override_windows",
     "pause",
     "release",
     "resume",
     "roll_back",
+    "schedule",
     "start",
     "submit",
 ]
@@ -63,8 +66,18 @@ def submit(change: Change, person: AbstractBaseUser, now: datetime) -> Reasons:
     return ()
 
 
-def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end: datetime | None = None) -> Reasons:
-    """Begin to execute the approved plan: the run, its targets and steps come into being, then the tick takes over."""
+def start(
+    change: Change,
+    person: AbstractBaseUser,
+    now: datetime,
+    *,
+    window_end: datetime | None = None,
+    by_schedule: bool = False,
+) -> Reasons:
+    """Begin to execute the approved plan: the run, its targets and steps come into being, then the tick takes over.
+
+    At once, whatever it is scheduled into; `by_schedule`: in its window, and its devices stay bound to windows.
+    """
     revision = change.revision
     if revision is None:
         return (Reason("plan", "none", "a plan", "Plan the change first."),)
@@ -78,7 +91,7 @@ def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end
             now=now,
         )
     )
-    reasons += approvals.missing(revision, now, window_end=window_end)
+    reasons += approvals.missing(revision, now, window_end=now if by_schedule else window_end)
     plan = revision.read_plan()
     routers = {r.name: r for r in Router.objects.filter(name__in=[t.name for t in plan.targets])}
     reasons += [
@@ -87,6 +100,7 @@ def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end
         if t.name not in routers
     ]
     reasons += rights.refusals(person, OPERATE, [t.name for t in plan.targets])
+    reasons += scheduling.start_refused(revision, now, by_schedule=by_schedule)
     if reasons:
         return tuple(reasons)
     if gone := approvals.out_of_date(revision, now):
@@ -101,6 +115,7 @@ def start(change: Change, person: AbstractBaseUser, now: datetime, *, window_end
             return _raced("change")
         if not transitions.move_change(change, ChangeState.RUNNING, what, now):
             return _raced("change")
+        scheduling.bind(revision, by_schedule=by_schedule)
         _create_run(revision, person, routers, now, window_end=window_end)
     return ()
 
@@ -192,6 +207,8 @@ def resume(change: Change, person: AbstractBaseUser, now: datetime, *, why: str 
     run = _live_run(change)
     if run is None or run.control != Control.PAUSE:
         return (Reason("run", run.control if run else change.state, "pause", "Only a paused run can be resumed."),)
+    if outside := rights.refusals(person, OPERATE, list(run.targets.values_list("name", flat=True))):
+        return outside
     failed = TargetRun.objects.filter(run=run).failing().count()
     what = Note(_name(person), "resume" + (f": {why}" if why else ""))
     return () if transitions.ask(run, Control.NONE, what, now, tolerated=failed) else _raced("run")
@@ -209,6 +226,8 @@ def release(change: Change, person: AbstractBaseUser, now: datetime, *, names: S
     """A person has put stuck devices right by hand: Slipway lets go of them and their room in the budget."""
     if not why:
         return (Reason("reason", "none", "what was done to put it right", "Say it; it is kept."),)
+    if outside := rights.refusals(person, OPERATE, names):
+        return outside
     rows = TargetRun.objects.filter(run__revision__change=change, name__in=names, state=TargetState.STUCK)
     targets = list(rows.select_related("run__revision").defer("run__revision__plan"))
     missing = sorted(set(names) - {t.name for t in targets})

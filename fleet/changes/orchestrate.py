@@ -11,8 +11,8 @@ from typing import assert_never
 
 from django.db import transaction
 
-from fleet.changes import dispatch, seals, snapshots, transitions, way_back
-from fleet.changes.models import Pulse, Run, StepRun, TargetRun
+from fleet.changes import approvals, calendar, dispatch, scheduled, seals, snapshots, transitions, way_back
+from fleet.changes.models import Overrun, Pulse, Run, StepRun, TargetRun
 from fleet.core import decide, explain
 from fleet.core.states import STEP_FAILED, STEP_OPEN, ChangeState, Control
 from fleet.core.target import can_roll_back
@@ -24,10 +24,16 @@ ENGINE = "engine"
 def tick(now: datetime) -> int:
     """One round over all live runs. Returns how many targets were handed to workers."""
     Pulse.objects.update_or_create(name="tick", defaults={"at": now})
+    book = calendar.load()
+    approvals.expire(now)
+    scheduled.start_due(book, now)
     sent = 0
-    for run in Run.objects.live().select_related("revision__change", "revision").defer("revision__plan"):
+    live = Run.objects.live().select_related(
+        "revision__change", "revision__schedule__window", "revision__window_override"
+    )
+    for run in live.defer("revision__plan"):
         try:
-            sent += tick_run(run, now)
+            sent += tick_run(run, now, book)
         except Exception:
             # One run that cannot be worked on must not hold up the others; it is logged and tried again next tick.
             log.exception("tick of %s", run)
@@ -35,9 +41,9 @@ def tick(now: datetime) -> int:
     return sent
 
 
-def tick_run(run: Run, now: datetime) -> int:
+def tick_run(run: Run, now: datetime, book: calendar.Book | None = None) -> int:
     """Decide and carry out one run. Returns how many of its targets were handed to workers."""
-    snapshot = snapshots.load(run, now)
+    snapshot = snapshots.load(run, now, book)
     decision = decide.next_actions(snapshot.run, snapshot.fleet, now)
     admitted = [a.target.id for a in decision.actions if isinstance(a, decide.Admit)]
     kicked = [a.target.id for a in decision.actions if isinstance(a, decide.Kick)]
@@ -109,7 +115,12 @@ def _roll_back(action: decide.RollBack, admission: int, now: datetime) -> bool:
         return False  # since it was decided on, something was sent that has no way back: the next tick sees it
     guard = admission if action.target.carries else None
     back = way_back.rows(target, steps, views, now)
-    return transitions.roll_back(target, _open(steps), back, transitions.Note(ENGINE, why), now, admission=guard)
+    with transaction.atomic():
+        note = transitions.Note(ENGINE, why)
+        turned = transitions.roll_back(target, _open(steps), back, note, now, admission=guard)
+        if turned and action.overrun:
+            Overrun.objects.get_or_create(target=target, defaults={"at": now})
+    return turned
 
 
 def _open(steps: Sequence[StepRun]) -> StepRun | None:

@@ -1,19 +1,24 @@
 """What the tick and the pages read: whole runs as values, in a constant number of queries."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
-from fleet.changes.models import Admission, Run, StepRun, TargetRun, failed_in_traffic
+from fleet.changes import calendar
+from fleet.changes.models import Admission, Overrun, Run, StepRun, TargetRun, failed_in_traffic
 from fleet.core import plan as planning
 from fleet.core.decide import FleetView, RunView, TargetView, is_failing
 from fleet.core.gates import Engaged
 from fleet.core.model import Topology
-from fleet.core.states import STEP_OPEN, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
+from fleet.core.states import STEP_OPEN, TARGET_ENDED, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
 from fleet.core.target import ONE_WAY
 from fleet.core.waves import Network, prepare
+from fleet.core.windows import Place
+from fleet.core.windows_door import ALWAYS_OPEN
 from inventory.topology import load as load_topology
 
 EMPTY_NETWORK = prepare(Topology({}))
@@ -33,21 +38,19 @@ def admission_generation() -> int:
     return Admission.objects.get_or_create(pk=1)[0].generation
 
 
-def load(run: Run, now: datetime) -> Snapshot:
-    """Read a run. Six queries, seven while targets are turned round, and those of the topology when something could
-    start; however many targets."""
+def load(run: Run, now: datetime, book: calendar.Book | None = None) -> Snapshot:
+    """Read a run. Six queries, seven while targets are turned round, those of the topology when something could start,
+    and those of windows and freezes unless the caller has read them (`book`); however many targets."""
+    book = calendar.load() if book is None else book
     admission = admission_generation()  # first: whatever starts after this makes our starts refuse
     claimed, due = _steps(run, now)
     rows = (
         TargetRun.objects.filter(run=run)
-        .annotate(failed=failed_in_traffic())
+        .annotate(failed=failed_in_traffic(), overran=Exists(Overrun.objects.filter(target=OuterRef("pk"))))
         .order_by("wave", "name")
-        .values_list("id", "name", "wave", "failure_domain", "state", "changed", "drained", "failed", "worst_case_s")
+        .values(*_COLUMNS, "failed", "overran")
     )
-    targets = tuple(
-        TargetView(pk, name, wave, domain, TargetState(state), changed, down, failed, pk in claimed, pk in due, worst)
-        for pk, name, wave, domain, state, changed, down, failed, worst in rows
-    )
+    targets = _targets(run, list(rows), claimed, due, book, now)
     change = run.revision.change
     view = RunView(
         run.pk,
@@ -57,11 +60,52 @@ def load(run: Run, now: datetime) -> Snapshot:
         targets,
         run.window_end,
         run.tolerated,
+        book.on_overrun(run.revision.recipe),
     )
     if _turns_round(view):
         one_way = _one_way(run)
         view = replace(view, targets=tuple(replace(t, one_way=t.id in one_way) for t in targets))
-    return Snapshot(view, FleetView(_network(view), _engaged_elsewhere(run)), admission)
+    return Snapshot(view, FleetView(_network(view), engaged_elsewhere(run)), admission)
+
+
+_COLUMNS = ("id", "name", "wave", "failure_domain", "state", "changed", "drained", "worst_case_s", "reasons",
+            "router__site__name", "router__role")  # fmt: skip
+
+
+def _targets(
+    run: Run,
+    rows: Sequence[dict[str, Any]],
+    claimed: Collection[int],
+    due: Collection[int],
+    book: calendar.Book,
+    now: datetime,
+) -> tuple[TargetView, ...]:
+    """The rows as values, each with the door to its place; a place is looked at once, for the longest worst case."""
+    place = {r["id"]: Place(r["router__site__name"], r["router__role"], run.revision.recipe) for r in rows}
+    needs: dict[Place, float] = {}
+    for row in rows:
+        if row["state"] not in TARGET_ENDED:
+            needs[place[row["id"]]] = max(row["worst_case_s"], needs.get(place[row["id"]], 0.0))
+    doors = calendar.doors(book.calendar, needs, calendar.terms(run.revision), now)
+    return tuple(
+        TargetView(
+            id=row["id"],
+            name=row["name"],
+            wave=row["wave"],
+            domain=row["failure_domain"],
+            state=TargetState(row["state"]),
+            changed=row["changed"],
+            drained=row["drained"],
+            failed=row["failed"],
+            claimed=row["id"] in claimed,
+            due=row["id"] in due,
+            worst_case_s=row["worst_case_s"],
+            door=doors.get(place[row["id"]], ALWAYS_OPEN),
+            overran=row["overran"],
+            carried=bool(row["reasons"]),
+        )
+        for row in rows
+    )
 
 
 def _turns_round(view: RunView) -> bool:
@@ -102,13 +146,14 @@ def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:
     return claimed, due
 
 
-def _engaged_elsewhere(run: Run) -> dict[str, Engaged]:
-    """Devices that other runs hold, with what those runs were promised, and those that stayed behind stuck."""
-    live = Run.objects.filter(ended_at__isnull=True).exclude(pk=run.pk)
+def engaged_elsewhere(run: Run | None) -> dict[str, Engaged]:
+    """Devices that other runs (None: any) hold, with what those were promised, and those that stayed behind stuck."""
+    mine = run.pk if run is not None else 0  # no row has the number 0
+    live = Run.objects.filter(ended_at__isnull=True).exclude(pk=mine)
     budgets = {pk: planning.strategy_from_json(strategy).budget for pk, strategy in live.values_list("pk", "strategy")}
     rows = (
         TargetRun.objects.engaged()
-        .exclude(run=run)
+        .exclude(run=mine)
         .values_list("name", "failure_domain", "state", "drained", "run_id", "run__revision__change_id")
     )
     down_unless = {TargetState.SOAKING, TargetState.STUCK}

@@ -32,6 +32,14 @@ from fleet.changes.models.engine import (
 )
 from fleet.changes.models.overrides import FindingOverride, FindingOverrideQuerySet
 from fleet.changes.models.repairs import RepairRequest
+from fleet.changes.models.windows import (
+    Freeze,
+    Overrun,
+    OverrunPolicy,
+    Schedule,
+    Window,
+    WindowOverride,
+)
 
 __all__ = [
     "Admission",
@@ -49,12 +57,16 @@ __all__ = [
     "EventSeal",
     "FindingOverride",
     "FindingOverrideQuerySet",
+    "Freeze",
     "Notice",
+    "Overrun",
+    "OverrunPolicy",
     "Pulse",
     "RepairRequest",
     "Revision",
     "Run",
     "RunQuerySet",
+    "Schedule",
     "StandardChange",
     "StandardDecision",
     "StandardUse",
@@ -62,5 +74,7 @@ __all__ = [
     "StepRunQuerySet",
     "TargetRun",
     "TargetRunQuerySet",
+    "Window",
+    "WindowOverride",
     "failed_in_traffic",
 ]

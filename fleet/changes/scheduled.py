@@ -1,0 +1,128 @@
+"""Changes that start by themselves: scheduled by a person, begun by the tick when windows, freezes, others let them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from fleet.changes import calendar, lifecycle, snapshots, transitions
+from fleet.changes.models import Change, Schedule
+from fleet.core import explain, gates
+from fleet.core.gates import Engaged
+from fleet.core.model import Reason
+from fleet.core.states import ChangeState
+from fleet.core.waves import Network, prepare
+from fleet.core.windows import Place
+from fleet.core.windows_door import Outlook, outlook
+from inventory.models import Router
+from inventory.topology import load as load_topology
+
+log = logging.getLogger(__name__)
+ENGINE = "engine"
+
+
+def start_due(book: calendar.Book, now: datetime) -> int:
+    """Start every scheduled change that may begin now, and keep on the others why not. Returns how many began.
+
+    One query when nothing is scheduled; otherwise a constant number, and those of each start. Two ticks at once are
+    harmless: the start is a guarded move.
+    """
+    rows = list(calendar.waiting())
+    if not rows:
+        return 0
+    around = _Around(rows)
+    began = 0
+    for row in rows:
+        try:
+            began += _start_or_hold(row, book, around, now)
+        except Exception:
+            # One change that cannot be looked at must not hold up the others; it is logged and tried again next tick.
+            log.exception("schedule of %s", row)
+    return began
+
+
+class _Around:
+    """What surrounds all waiting changes; the topology is read when the first of them finds its window open."""
+
+    def __init__(self, rows: Sequence[Schedule]) -> None:
+        names = {name for row in rows for name, _ in row.canaries}
+        found = Router.objects.filter(name__in=names).values_list(
+            "name", "site__name", "role", "site__failure_domain__name"
+        )
+        self.place: dict[str, tuple[str, str]] = {}
+        self.domain: dict[str, str] = {}
+        for name, site, role, domain in found:
+            self.place[name], self.domain[name] = (site, role), domain
+        self.engaged: Mapping[str, Engaged] = snapshots.engaged_elsewhere(None)
+        self._network: Network | None = None
+
+    @property
+    def network(self) -> Network:
+        if self._network is None:
+            self._network = prepare(load_topology())
+        return self._network
+
+
+def _start_or_hold(row: Schedule, book: calendar.Book, around: _Around, now: datetime) -> bool:
+    ahead = _outlook(row, book, around, now)
+    change = row.revision.change
+    if not ahead.holds:
+        reasons = lifecycle.start(change, row.by, now, by_schedule=True)
+        if not reasons:
+            return True
+        ahead = Outlook(reasons, None)
+    _remember_holds(row, change, explain.sentences(ahead.holds), now)
+    return False
+
+
+def _outlook(row: Schedule, book: calendar.Book, around: _Around, now: datetime) -> Outlook:
+    """All reasons at once: window, freeze, and for those devices that could start, who is in the way."""
+    recipe = row.revision.recipe
+    where = {n: Place(site, role, recipe) for n, (site, role) in around.place.items()}
+    canaries = [(n, w) for n, w in row.canaries]
+    first = calendar.beginners(canaries, where, book.calendar, calendar.terms(row.revision), now)
+    ahead = outlook(first, now)
+    if not first:
+        gone = ", ".join(n for n, _ in canaries[:5])
+        return Outlook(
+            (Reason(gone, "not in the inventory", "every target of the plan", "Plan a new revision."),), None
+        )
+    in_the_way: dict[Reason, None] = {}
+    for one in first:
+        mine = gates.device_free(one.name, around.engaged)
+        if around.engaged:
+            mine += gates.no_conflict(one.name, around.domain[one.name], around.network, around.engaged)
+        if not mine and not ahead.holds:
+            return ahead
+        in_the_way.update(dict.fromkeys(mine))
+    return Outlook((*ahead.holds, *in_the_way), ahead.at)
+
+
+def _remember_holds(row: Schedule, change: Change, holds: Sequence[str], now: datetime) -> None:
+    """Keep why it has not started; an event is written when the reasons change."""
+    if list(holds) == row.holds:
+        return
+    with transaction.atomic():
+        if Schedule.objects.filter(pk=row.pk, revision__change__state=ChangeState.SCHEDULED).update(holds=list(holds)):
+            text = "holds: " + " ".join(holds)
+            transitions.note(change.pk, "change holds", transitions.Note(ENGINE, text), now)
+
+
+def look(change: Change, now: datetime) -> tuple[tuple[str, ...], datetime | None]:
+    """When can it start, and why not now? Sentences for people, and the next instant that windows and freezes allow
+    (None: none, or it has started). A constant number of queries."""
+    revision = change.revision
+    if revision is None:
+        return explain.sentences((Reason("plan", "none", "a plan", "Plan the change first."),)), None
+    state = ChangeState(change.state)
+    if state not in explain.BEFORE_START:
+        return (), None
+    holds: list[Reason] = []
+    if state not in {ChangeState.APPROVED, ChangeState.SCHEDULED}:
+        holds.append(Reason("change", str(state), "approved", explain.CHANGE_WORDS[state]))
+    schedule = Schedule.objects.filter(revision=revision).select_related("window", "by").first()
+    row = schedule or Schedule(revision=revision, canaries=calendar.first_wave(revision), set_aside=True)
+    revision.change = change
+    ahead = _outlook(row, calendar.load(), _Around([row]), now)
+    return explain.sentences((*holds, *ahead.holds)), ahead.at
