@@ -1,11 +1,14 @@
-"""Changes over the ring of real routers: restarted under the probes, and one that cuts its own management off."""
+"""The ring of real routers: seen, restarted under the probes, and one that cuts its own management off."""
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from inventory.models import CollectionRun, Daemon, Observation, Software
 from lab import netns
 from lab.netns.probes import Probes
 from tests import needs
@@ -36,6 +39,26 @@ def stage(
     made.load(ring.inventory_path)
     with engines.running("inline", child_environment, None, tmp_path):
         yield made
+
+
+def test_six_real_routers_are_seen_and_are_the_same_a_moment_later(stage: Stage) -> None:
+    for _ in range(2):
+        call_command("collect", "--all", "--json", stdout=StringIO())
+    run = CollectionRun.objects.newest()
+    assert run is not None and (run.asked, run.done, run.failed) == (6, 6, 0) and run.ended_at is not None
+    seen = Observation.objects.latest_by_router()
+    assert len(seen) == 6
+    for name, observation in seen.items():
+        facts: Any = observation.facts
+        before = Observation.objects.filter(router__name=name).exclude(pk=observation.pk).latest("pk")
+        assert before.digest == observation.digest, name
+        assert facts["root"] is True and facts["cpu"]["threads"] and facts["packages"] is not None
+        assert facts["routing"]["version"] and facts["routing"]["daemon_list"], name
+        assert all(about["offloads"] for about in facts["interfaces"].values())
+        # A kernel without modules has no list of them; everything else was told.
+        assert set(facts["unknown"]) <= {"modules", "devlink"}, (name, facts["unknown"])
+    assert Software.objects.exclude(suite_version="").count() == 6
+    assert Daemon.objects.filter(name__in=["bgpd", "bird"], started_at__isnull=False).count() == 6
 
 
 def test_an_frr_and_a_bird_router_are_restarted_under_the_probes(stage: Stage) -> None:
