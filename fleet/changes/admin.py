@@ -88,3 +88,6 @@ class EventAdmin(ReadOnly):
 
     list_display = ("id", "at", "change_id", "actor", "kind", "text")
     list_filter = ("kind",)
+
+
+from fleet.changes import approval_admin  # noqa: E402, F401  (its models are registered beside these)

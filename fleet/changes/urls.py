@@ -2,7 +2,19 @@
 
 from django.urls import URLPattern, path
 
-from fleet.changes.views import actions, change, changes, device, evidence, findings, plan, repair, stream, target
+from fleet.changes.views import (
+    actions,
+    approval_actions,
+    change,
+    changes,
+    device,
+    evidence,
+    findings,
+    plan,
+    repair,
+    stream,
+    target,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", changes.changes, name="changes"),
@@ -15,7 +27,11 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/waves/<int:number>/", change.wave, name="wave"),
     path("changes/<int:pk>/targets/<str:name>/", target.target, name="target"),
     path("changes/<int:pk>/submit", actions.submit, name="submit"),
+    path("changes/<int:pk>/submit-standard", approval_actions.submit_standard, name="submit-standard"),
     path("changes/<int:pk>/decide", actions.decide, name="decide"),
+    path("changes/<int:pk>/comment", approval_actions.comment, name="comment"),
+    path("changes/<int:pk>/break-glass", approval_actions.break_glass, name="break-glass"),
+    path("changes/<int:pk>/break-glass/review", approval_actions.review_break_glass, name="review-break-glass"),
     path("changes/<int:pk>/override", findings.override, name="override"),
     path("changes/<int:pk>/start", actions.start, name="start"),
     path("changes/<int:pk>/pause", actions.pause, name="pause"),

@@ -128,9 +128,10 @@ def _is_bound(bound: Json) -> bool:
         return False
     if set(bound) == {"one_of"}:
         return isinstance(bound["one_of"], list) and bool(bound["one_of"])
-    ends = [bound.get("min"), bound.get("max")]
-    numbers = all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends)
-    return set(bound) == {"min", "max"} and numbers and ends[0] <= ends[1]
+    least, most = bound.get("min"), bound.get("max")
+    if set(bound) != {"min", "max"} or isinstance(least, bool) or isinstance(most, bool):
+        return False
+    return isinstance(least, int | float) and isinstance(most, int | float) and least <= most
 
 
 def _devices(standard: Standard, wanted: Wanted) -> list[Reason]:

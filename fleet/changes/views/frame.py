@@ -167,12 +167,19 @@ def show(
         "refusals": explain.sentences(refusals),
         "live_template": f"changes/_{template}.html",
         **_rights(request, frame),
+        **_approval(request, frame),
         **content,
     }
     if not access.is_htmx(request) or request.method == "POST":
         return render(request, f"changes/{template}.html", context, status=status)
     context["controls_moved"] = request.GET.get("seen", "") != frame.key
     return render(request, "changes/_live.html", context, status=status)
+
+
+def _approval(request: HttpRequest, frame: Frame) -> dict[str, Any]:
+    from fleet.changes.views import approval
+
+    return approval.shown(frame, access.person(request))
 
 
 def _rights(request: HttpRequest, frame: Frame) -> dict[str, Any]:
