@@ -60,6 +60,27 @@ class Nic(models.Model):
         ordering = ("router__name", "interface__name")
         verbose_name = "NIC"
         verbose_name_plural = "NICs"
+        # What the pages ask of 40,000 cards: which values there are (read from the index, 20 ms > 0 ms each), and how
+        # many devices run each combination (one covering index, half the time).
+        indexes = (
+            models.Index(
+                fields=(
+                    "driver",
+                    "driver_version",
+                    "driver_flavour",
+                    "nvm",
+                    "firmware",
+                    "api",
+                    "pci_vendor",
+                    "pci_device",
+                    "router",
+                ),
+                name="nic_kinds",
+            ),
+            models.Index(fields=("driver_version",), name="nic_driver_version"),
+            models.Index(fields=("nvm",), name="nic_nvm"),
+            models.Index(fields=("model",), name="nic_model"),
+        )
 
     def __str__(self) -> str:
         return f"{self.interface} {self.driver}".strip()

@@ -29,7 +29,7 @@ def by_card(*, router: int | None = None) -> list[Group]:
         "driver", "driver_version", "driver_flavour", "nvm", "firmware", "api", "pci_vendor", "pci_device",
         "router__software__kernel", "router__cpu__vendor",
     )  # fmt: skip
-    rows = Nic.objects.exclude(driver="").order_by()
+    rows = Nic.objects.filter(driver__gt="").order_by()
     if router is not None:
         rows = rows.filter(router=router)
     counted: dict[tuple[Adapter, str, str], tuple[int, str]] = {}

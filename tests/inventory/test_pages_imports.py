@@ -86,7 +86,9 @@ def test_a_wrong_question_is_refused(
 @pytest.fixture
 def previewed(source: NetboxSource, now: datetime) -> NetboxImport:
     change = Change(RowKind.ROUTER, "bly", (FieldChange("role", "edge", "core"),))
-    preview = Preview(Snapshot(url="https://netbox.example.net", version="4.2"), Filters(), Defaults(), updates=(change,), unchanged=5)
+    preview = Preview(
+        Snapshot(url="https://netbox.example.net", version="4.2"), Filters(), Defaults(), updates=(change,), unchanged=5
+    )
     return NetboxImport.objects.create(
         source=source, url=source.url, filters={}, asked_by="author", asked_at=now, preview=preview.as_json(),
         digest=preview.digest, changes=preview.changes, previewed_at=now,
