@@ -13,6 +13,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from io import StringIO
 from pathlib import Path
@@ -65,25 +66,20 @@ def ansible(venv: Path, targets: list[sshd.Target], key: Path, folder: Path, *, 
     rows += ["ansible_python_interpreter=/usr/bin/python3"]
     (folder / "hosts.ini").write_text("\n".join(rows) + "\n")
     figures: dict[str, Any] = {}
+    argv = [str(venv / "bin" / "ansible"), "all", "-i", str(folder / "hosts.ini"), "-m", "setup", "-f", str(at_once)]
     for name, pipelining in (("default", "False"), ("pipelining", "True")):
-        environment = {**os.environ, "ANSIBLE_PIPELINING": pipelining, "ANSIBLE_SSH_ARGS": ssh, "ANSIBLE_NOCOLOR": "1"}
-        environment |= {
-            "ANSIBLE_HOME": str(folder / "ansible-home"),
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / f"cp-{name}"),
-        }
-        argv = [
-            str(venv / "bin" / "ansible"),
-            "all",
-            "-i",
-            str(folder / "hosts.ini"),
-            "-m",
-            "setup",
-            "-f",
-            str(at_once),
-        ]
-        began, cpu = time.monotonic(), cpu_s(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=900, check=False)
-        wall = time.monotonic() - began
+        # A folder with a short name: the path of a Unix socket has at most 108 characters. A new one: connections anew.
+        with tempfile.TemporaryDirectory(prefix="cp") as sockets:
+            environment = {
+                **os.environ,
+                "ANSIBLE_PIPELINING": pipelining,
+                "ANSIBLE_SSH_ARGS": ssh,
+                "ANSIBLE_NOCOLOR": "1",
+            }
+            environment |= {"ANSIBLE_HOME": str(folder / "ansible-home"), "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}
+            began, cpu = time.monotonic(), cpu_s(resource.RUSAGE_CHILDREN)
+            done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=900, check=False)
+            wall = time.monotonic() - began
         good = done.stdout.count("| SUCCESS =>")
         assert good == len(targets), f"{good} of {len(targets)}: {done.stdout[-500:]} {done.stderr[-1500:]}"
         used = cpu_s(resource.RUSAGE_CHILDREN) - cpu
