@@ -110,6 +110,14 @@ def test_names_and_addresses_may_be_traded(server: NetBoxServer) -> None:
     assert look(server).changes == 0
 
 
+def test_addresses_of_one_port_may_be_traded(server: NetBoxServer) -> None:
+    bring_in(server)
+    bly, aebi = row(server, "dcim/devices", "bly"), row(server, "dcim/devices", "aebi")
+    bly["primary_ip"], aebi["primary_ip"] = aebi["primary_ip"], bly["primary_ip"]
+    bring_in(server)
+    assert [(router(n).address, router(n).port) for n in ("bly", "aebi")] == [("2001:db8::2", 22), ("192.0.2.1", 22)]
+
+
 def test_a_renamed_site_is_one_update(server: NetBoxServer) -> None:
     bring_in(server)
     pk = models.Site.objects.get(name="zh4").pk

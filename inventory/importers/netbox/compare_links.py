@@ -110,10 +110,9 @@ class Links:
             if link is None:
                 found.create(RowKind.LINK, name, {**after, "kind": cable.kind or self._defaults.link_kind})
                 continue
-            # The same interfaces of a renamed device are no change of the link.
-            same = link.ends == self._ends(cable)
+            # Named as they will be: the same interfaces of a renamed device are no change of the link.
             before: dict[str, Json] = {
-                "ends": ends if same else self._name(link).split(" -- "),
+                "ends": self._name(link).split(" -- "),
                 "capacity_mbps": link.capacity_mbps,
                 "netbox_id": link.netbox_id,
                 "stale_since": link.stale_since,
