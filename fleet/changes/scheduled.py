@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -109,20 +110,32 @@ def _remember_holds(row: Schedule, change: Change, holds: Sequence[str], now: da
             transitions.note(change.pk, "change holds", transitions.Note(ENGINE, text), now)
 
 
-def look(change: Change, now: datetime) -> tuple[tuple[str, ...], datetime | None]:
-    """When can it start, and why not now? Sentences for people, and the next instant that windows and freezes allow
-    (None: none, or it has started). A constant number of queries."""
+@dataclass(frozen=True)
+class Ahead:
+    """When a change can start, for people. `holds`: why not now; `at`: when windows and freezes let it (None: within
+    400 days they do not); `scheduled`: it starts by itself then."""
+
+    holds: tuple[str, ...]
+    at: datetime | None
+    scheduled: bool = False
+
+
+def ahead(change: Change, now: datetime) -> Ahead:
+    """When can it start, and why not now? All reasons at once, in a constant number of queries."""
     revision = change.revision
     if revision is None:
-        return explain.sentences((Reason("plan", "none", "a plan", "Plan the change first."),)), None
+        return Ahead(explain.sentences((Reason("plan", "none", "a plan", "Plan the change first."),)), None)
     state = ChangeState(change.state)
     if state not in explain.BEFORE_START:
-        return (), None
+        return Ahead((), None)
     holds: list[Reason] = []
     if state not in {ChangeState.APPROVED, ChangeState.SCHEDULED}:
         holds.append(Reason("change", str(state), "approved", explain.CHANGE_WORDS[state]))
-    schedule = Schedule.objects.filter(revision=revision).select_related("window", "by").first()
-    row = schedule or Schedule(revision=revision, canaries=calendar.first_wave(revision), set_aside=True)
+    schedule = Schedule.objects.filter(revision=revision, set_aside=False).select_related("window", "by").first()
+    if schedule is None:
+        row = Schedule(revision=revision, canaries=[list(c) for c in calendar.first_wave(revision)], set_aside=True)
+    else:
+        row = schedule
     revision.change = change
-    ahead = _outlook(row, calendar.load(), _Around([row]), now)
-    return explain.sentences((*holds, *ahead.holds)), ahead.at
+    found = _outlook(row, calendar.load(), _Around([row]), now)
+    return Ahead(explain.sentences((*holds, *found.holds)), found.at, schedule is not None)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import IntegrityError, connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from fleet.changes import calendar, lifecycle, orchestrate, scheduled, windows
+from fleet.changes import calendar, conflicts, lifecycle, orchestrate, scheduled, windows
 from fleet.changes.models import (
     Change,
     Event,
@@ -21,6 +24,7 @@ from fleet.changes.models import (
     Window,
     WindowOverride,
 )
+from fleet.core.model import Link, Topology
 from fleet.core.states import ChangeState, TargetState
 from inventory.models import Router
 from tests.changes import builders
@@ -187,10 +191,9 @@ def test_a_freeze_wins_and_both_reasons_are_told(
     orchestrate.tick(NIGHT + timedelta(minutes=1))
     (hold,) = Schedule.objects.get().holds
     assert hold.startswith("freeze billing: found until 2026-01-07 00:00 UTC (bills are sent), wanted no freeze.")
-    sentences, at = scheduled.look(change, NIGHT)
-    assert sentences == (hold,)
-    assert at == NIGHT + timedelta(days=1)
-    orchestrate.tick(at)
+    tomorrow = NIGHT + timedelta(days=1)
+    assert scheduled.ahead(change, NIGHT) == scheduled.Ahead((hold,), tomorrow, scheduled=True)
+    orchestrate.tick(tomorrow)
     assert state(change) is ChangeState.RUNNING
 
 
@@ -258,8 +261,7 @@ def test_only_what_is_approved_is_scheduled(author: User, approver: User, window
     builders.fleet(["bly"])
     change = builders.submitted(author, builders.plan([["bly"]]), NOW)
     assert [r.subject for r in lifecycle.schedule(change, approver, NOW)][:2] == ["change", "approval"]
-    sentences, _ = scheduled.look(change, NOW)
-    assert sentences[0].startswith("change: found submitted, wanted approved.")
+    assert scheduled.ahead(change, NOW).holds[0].startswith("change: found submitted, wanted approved.")
 
 
 def test_another_window_can_be_chosen_and_a_person_may_start_it_at_once(
@@ -377,3 +379,29 @@ def test_a_name_is_taken_until_it_is_withdrawn(author: User, window: Callable[..
     assert [r.found for r in windows.add(windows.window_row(twice, author, NOW))] == ["taken"]
     with pytest.raises(IntegrityError):
         windows.window_row(twice, author, NOW).save()
+
+
+def test_the_page_and_the_command_say_when_it_starts_and_why_not_now(
+    approved: Callable[..., Change], window: Callable[..., Window], approver: User, client: Client, capsys: Any
+) -> None:
+    window(length=timedelta(hours=3), day=date(2099, 1, 1))
+    change = approved(["bly"])
+    builders.done(lifecycle.schedule(change, approver, datetime(2098, 12, 31, tzinfo=UTC)))
+    client.force_login(approver)
+    page = client.get(change.get_absolute_url()).content.decode()
+    assert "window nights: found closed, and no opening within 400 days" in page
+    call_command("explain", str(change.pk))
+    assert "window nights: found closed" in capsys.readouterr().out
+
+
+def test_a_conflict_is_told_when_the_second_change_is_planned(approved: Callable[..., Change], approver: User) -> None:
+    first = approved(["bly"], ["aebi"])
+    topology = Topology({"bly": "fd0", "aebi": "fd1", "ulm": "fd0", "zug": "fd2"}, links=(Link("zug", "aebi", 1000),))
+    found = conflicts.look(["bly", "ulm", "zug"], topology)
+    assert [(f.code, f.reason.subject, f.reason.found) for f in found] == [
+        ("conflict-device", f"change {first.pk}, approved", "device bly"),
+        ("conflict-link", f"change {first.pk}, approved", "link zug - aebi"),
+        ("conflict-failure-domain", f"change {first.pk}, approved", "failure domain fd0"),
+    ]
+    assert [f.code for f in conflicts.look(["ulm"], topology)] == ["conflict-failure-domain"]
+    assert conflicts.look(["bly"], topology, but=first) == ()

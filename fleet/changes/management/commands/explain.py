@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from fleet.changes import console
+from fleet import clock
+from fleet.changes import console, scheduled
 from fleet.changes.models import Change, Run
 from fleet.core import explain
 from fleet.core.states import TargetState
@@ -31,6 +32,12 @@ class Command(BaseCommand):
         for sentence in run.holds if run else []:
             out.print(f"- {sentence}", markup=False)
         if run is None:
+            ahead = scheduled.ahead(change, clock.now())
+            for sentence in ahead.holds:
+                out.print(f"- {sentence}", markup=False)
+            if ahead.at is not None:
+                by_itself = "it starts by itself" if ahead.scheduled else "windows and freezes let it start"
+                out.print(f"{by_itself} at {ahead.at:%Y-%m-%d %H:%M} UTC at the earliest", markup=False)
             return
         for target in run.targets.exclude(state__in=[TargetState.PENDING, TargetState.DONE]).with_steps():
             step = target.current_step()

@@ -1,4 +1,4 @@
-"""Let an approved change start by itself in its windows, or in one of them; without anything: when could it start?"""
+"""Let an approved change start by itself in its windows, or in one of them only."""
 
 from typing import Any
 
@@ -26,5 +26,6 @@ class Command(BaseCommand):
             raise CommandError(f"window: found {name!r}, wanted one that stands. See ./manage.py windows.")
         now = clock.now()
         console.refuse(lifecycle.schedule(change, person, now, window=window))
-        _, at = scheduled.look(change, now)
-        console.console.print(f"change {change.pk}: scheduled, not before {at:%Y-%m-%d %H:%M} UTC")
+        ahead = scheduled.ahead(change, now)
+        then = f"{ahead.at:%Y-%m-%d %H:%M} UTC" if ahead.at else "400 days from now"
+        console.console.print(f"change {change.pk}: scheduled, not before {then}")
