@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import compatibility, transitions
+from fleet.changes import compatibility, conflicts, transitions
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
@@ -48,15 +48,15 @@ def find_recipe(name: str) -> Path:
     return path if path.suffix in {".yaml", ".yml"} else recipe_path(name)
 
 
-def make_plan(request: Request) -> tuple[Plan, str]:
-    """The plan of a request and the text of its recipe.
+def make_plan(request: Request, *, of: Change | None = None) -> tuple[Plan, str]:
+    """The plan of a request and the text of its recipe. `of`: the change that it is a revision of.
 
     Raises RecipeRefused (file, line, found, wanted) and PlanRefused (targets that do not exist).
     """
     path = find_recipe(request.recipe)
     recipe = load_recipe(path, request.inputs)
     routers = _select(request, read_recipe(path).targets)
-    return _render(recipe, routers), path.read_text(encoding="utf-8")
+    return _render(recipe, routers, of), path.read_text(encoding="utf-8")
 
 
 def _select(request: Request, targets: Mapping[str, Any]) -> list[Router]:
@@ -84,7 +84,7 @@ def _unknown(name: str, known: Sequence[str]) -> Reason:
     return Reason(f"target {name}", "no such router in the inventory", "a router that exists", remedy)
 
 
-def _render(recipe: Recipe, routers: Sequence[Router]) -> Plan:
+def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None) -> Plan:
     facts = Observation.objects.latest_by_router([r.name for r in routers])
     topology = load_topology()
     steps: dict[str, list[PlannedStep]] = {}
@@ -114,7 +114,8 @@ def _render(recipe: Recipe, routers: Sequence[Router]) -> Plan:
                 refused.append(Finding("impossible", Severity.FATAL, error.reason))
         steps[router.name] = planned
     looked = compatibility.look(recipe, steps, {name: seen.facts for name, seen in facts.items()}, topology)
-    return planning.make(recipe, steps, topology, [*refused, *looked.findings], artifact=looked.artifact)
+    others = conflicts.look(list(steps), topology, but=of)
+    return planning.make(recipe, steps, topology, [*refused, *looked.findings, *others], artifact=looked.artifact)
 
 
 def open_change(
@@ -136,7 +137,7 @@ def revise(change: Change, request: Request, *, author: AbstractBaseUser, now: d
     state = ChangeState(change.state)
     if state is not ChangeState.DRAFT and ChangeState.DRAFT not in CHANGE_MOVES[state]:
         raise PlanRefused([Reason("change", state, "not yet started", "Open a new change.")])
-    plan, text = make_plan(request)
+    plan, text = make_plan(request, of=change)
     with transaction.atomic():
         if state is not ChangeState.DRAFT:
             what = Note(author.get_username(), "edited: back to draft, approvals are void")
