@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from fleet.core import intent as core
 from fleet.core import intent_found
 from fleet.core.intent import Assigned, Level, Line, ProfileValue, Subject, Wanted
@@ -28,11 +30,12 @@ def profiles() -> dict[str, ProfileValue]:
     }
 
 
-def assignments() -> list[Assigned]:
-    """Every assignment. One query."""
-    rows = Assignment.objects.order_by("pk").values_list(
-        "profile__name", "level", "role", "site__name", "nic_model", "router__name"
-    )
+def assignments(names: Collection[str] | None = None) -> list[Assigned]:
+    """Every assignment, or those that may speak of these devices. One query."""
+    found = Assignment.objects.order_by("pk")
+    if names is not None:
+        found = found.filter(Q(router__isnull=True) | Q(router__name__in=names))
+    rows = found.values_list("profile__name", "level", "role", "site__name", "nic_model", "router__name")
     return [
         Assigned(profile, Level(level), role or site or nic_model or router or "")
         for profile, level, role, site, nic_model, router in rows
@@ -46,12 +49,32 @@ def of_devices(names: Collection[str] | None = None, *, facts: Mapping[str, Json
     """
     if facts is None:
         facts = {name: seen.facts for name, seen in Observation.objects.latest_by_router(names).items()}
-    known, assigned = profiles(), assignments()
+    known, assigned = profiles(), _by_target(assignments(names))
     found = {}
     for subject in _subjects(names, facts):
-        wanted = core.resolve(assigned, known, subject)
+        wanted = core.resolve(_of_subject(assigned, subject), known, subject)
         found[subject.name] = Intent(wanted, core.compare(wanted, facts.get(subject.name)))
     return found
+
+
+_ByTarget = Mapping[tuple[Level, str], Sequence[Assigned]]
+
+
+def _by_target(rows: Sequence[Assigned]) -> _ByTarget:
+    """Level and target -> assignments: 10,000 assignments to single devices are not looked through for each device."""
+    found: dict[tuple[Level, str], list[Assigned]] = defaultdict(list)
+    for row in rows:
+        found[row.level, row.target.lower() if row.level is Level.NIC_MODEL else row.target].append(row)
+    return found
+
+
+def _of_subject(assigned: _ByTarget, subject: Subject) -> list[Assigned]:
+    """Those that may speak of this device; `resolve` decides."""
+    places = [
+        (Level.FLEET, ""), (Level.ROLE, subject.role), (Level.SITE, subject.site), (Level.DEVICE, subject.name),
+        *((Level.NIC_MODEL, name) for name in sorted(frozenset[str]().union(*subject.cards.values()))),
+    ]  # fmt: skip
+    return [row for place in places for row in assigned.get(place, ())]
 
 
 def _subjects(names: Collection[str] | None, facts: Mapping[str, Json]) -> Sequence[Subject]:

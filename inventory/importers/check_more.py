@@ -16,12 +16,13 @@ _TARGETS = {"role": "a role of `routers`", "site": "a name in sites", "device": 
 
 def ways(document: Document) -> Iterator[Problem]:
     """Duplicates, claims of the same thing, unknown names; beacons and UCS."""
+    named = {target: document.names(target) for spec in PLAIN for target in spec.refers.values()}
     for spec in PLAIN:
         entries = [e for e in document.entries(spec.section) if set(spec.columns) <= e.values.keys()]
         yield from _twice(spec, entries)
         for entry in document.entries(spec.section):
             for key, target in spec.refers.items():
-                yield from unknown(entry, key, target, document)
+                yield from _unknown(entry, key, target, named[target])
     for entry in document.entries("beacons"):
         prefix, address = entry.values.get("prefix"), entry.values.get("test_address")
         if prefix and address and ipaddress.ip_address(address) not in ipaddress.ip_network(prefix):
@@ -29,9 +30,9 @@ def ways(document: Document) -> Iterator[Problem]:
     yield from _within_domains(document)
 
 
-def unknown(entry: Entry, key: str, target: str, document: Document) -> Iterator[Problem]:
+def _unknown(entry: Entry, key: str, target: str, known: Mapping[str, Entry]) -> Iterator[Problem]:
     """A name that its section does not have."""
-    name, known = entry.values.get(key), document.names(target)
+    name = entry.values.get(key)
     if name is not None and name not in known:
         remedy = f"{did_you_mean(name, known)}Add it to {target} or correct the name."
         yield entry.problem(key, f"{shown(name)}, which is not in {target}", f"a name in {target}", remedy)
