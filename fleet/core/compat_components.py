@@ -62,6 +62,13 @@ class Running:
         """The component of this path; several when adapters of one family differ."""
         return tuple(c for c in self.components if c.path == path)
 
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """Equal for devices on which the very same runs: all but names, of the device and of its interfaces."""
+        adapters = tuple(dict.fromkeys((a.family, a.model, a.flavour, a.driver, a.nvm, a.api) for a in self.adapters))
+        features = tuple(sorted(self.features.items()))
+        return (self.kernel, self.cpu_vendor, self.components, adapters, features, self.unknown)
+
 
 def running(name: str, facts: Mapping[str, Json]) -> Running:
     """What the facts of a device say. Never raises: what is missing or of another shape is unknown."""

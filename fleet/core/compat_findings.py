@@ -86,8 +86,7 @@ def look_at_components(
     found = [_finding(what, names) for what, names in said.items()]
     if meant is not None:
         found = [*_artifact(meant, targets), *found]
-    wrong = [Finding("compat-data", Severity.WARN, reason) for reason in knowledge.wrong]
-    return tuple(dict.fromkeys([*found, *wrong]))
+    return tuple(dict.fromkeys([*found, *(Finding("compat-data", Severity.WARN, r) for r in knowledge.wrong)]))
 
 
 def combinations_after(targets: Collection[Target], meant: Meant | None) -> tuple[Combination, ...]:
@@ -118,18 +117,33 @@ def _all(
     knowledge: Knowledge,
     evidence: Mapping[tuple[object, ...], Evidence],
 ) -> Said:
+    """Devices on which the very same runs are looked at once: a fleet has few kinds and many devices."""
+    looked: dict[tuple[object, ...], tuple[_Said, ...]] = {}
     for target in targets:
-        device = target.device
-        then = device if meant is None else after(device, meant.brought)
-        if meant is not None:
-            yield from _components(device, then, meant)
-            for found in combinations(then):
-                if found not in combinations(device) and found.family not in _VIRTUAL:
-                    own = evidence.get(found.key or (), Evidence())
-                    yield from ((said, device.name) for said in _combination(found, knowledge, own))
-        yield from _advisories(target, then, knowledge)
-        if target.disruptive:
-            yield from _around(target, neighbours, knowledge)
+        key = (target.disruptive, *target.device.likeness)
+        if key not in looked:
+            looked[key] = tuple(said for said, _ in _on_target(target, meant, knowledge, evidence))
+        yield from ((said, target.device.name) for said in looked[key])
+    beside: dict[tuple[object, ...], tuple[_Said, ...]] = {}
+    for name in dict.fromkeys(n for t in targets if t.disruptive for n in t.neighbours):
+        neighbour = neighbours.get(name, Running(name))
+        if neighbour.likeness not in beside:
+            beside[neighbour.likeness] = tuple(_on_neighbour(neighbour, knowledge))
+        yield from ((said, name) for said in beside[neighbour.likeness])
+
+
+def _on_target(
+    target: Target, meant: Meant | None, knowledge: Knowledge, evidence: Mapping[tuple[object, ...], Evidence]
+) -> Said:
+    device = target.device
+    then = device if meant is None else after(device, meant.brought)
+    if meant is not None:
+        yield from _components(device, then, meant)
+        for found in combinations(then):
+            if found not in combinations(device) and found.family not in _VIRTUAL:
+                own = evidence.get(found.key or (), Evidence())
+                yield from ((said, device.name) for said in _combination(found, knowledge, own))
+    yield from _advisories(target, then, knowledge)
 
 
 # -- what the artifact itself says
@@ -322,10 +336,9 @@ def _advisories(target: Target, then: Running, knowledge: Knowledge) -> Said:
         if Side.DEVICE not in advisory.looks_at:
             continue
         before, afterwards = advisory.of(target.device), advisory.of(then)
-        if advisory.trigger is Trigger.CHANGED and target.device.of(advisory.component) == then.of(advisory.component):
-            continue
         if advisory.trigger is Trigger.CHANGED:
-            before = Answer.NO
+            same = target.device.of(advisory.component) == then.of(advisory.component)
+            before = afterwards if same else Answer.NO
         if then is not target.device and before is not Answer.YES and afterwards is not Answer.NO:
             if afterwards is Answer.YES:
                 yield _advised("advisory", advisory, then), target.device.name
@@ -335,20 +348,18 @@ def _advisories(target: Target, then: Running, knowledge: Knowledge) -> Said:
             yield _advised("advisory", advisory, target.device, weight=Weight.WARN), target.device.name
 
 
-def _around(target: Target, neighbours: Mapping[str, Running], knowledge: Knowledge) -> Said:
-    for name in target.neighbours:
-        neighbour = neighbours.get(name, Running(name))
-        if neighbour.unknown >= KINDS:
-            yield _unseen(), name
+def _on_neighbour(neighbour: Running, knowledge: Knowledge) -> Iterator[_Said]:
+    if neighbour.unknown >= KINDS:
+        yield _unseen()
+        return
+    for advisory in knowledge.advisories:
+        if Side.NEIGHBOUR not in advisory.looks_at:
             continue
-        for advisory in knowledge.advisories:
-            if Side.NEIGHBOUR not in advisory.looks_at:
-                continue
-            answer = advisory.of(neighbour)
-            if answer is Answer.YES:
-                yield _advised("advisory-neighbour", advisory, neighbour), name
-            elif answer is Answer.UNKNOWN:
-                yield _undecided("advisory-neighbour", advisory), name
+        answer = advisory.of(neighbour)
+        if answer is Answer.YES:
+            yield _advised("advisory-neighbour", advisory, neighbour)
+        elif answer is Answer.UNKNOWN:
+            yield _undecided("advisory-neighbour", advisory)
 
 
 def _unseen() -> _Said:

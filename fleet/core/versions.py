@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from fleet.core.model import Reason
 
@@ -26,6 +26,8 @@ _NVM = re.compile(r"([0-9a-fA-F]{1,2})\.([0-9a-fA-F]{1,2})(?:\s.*)?", re.DOTALL)
 _TOKEN = re.compile(r"[0-9]+|[A-Za-z]+|~")
 # Before the release that they announce: "6.12-rc3" < "6.12".
 _EARLY = frozenset({"rc", "alpha", "beta", "dev", "pre", "preview"})
+
+_WANTED = "a version such as 7.5, 6.1.0-28-amd64 or 0x80009e5b"
 
 Token = tuple[int, int, str]
 _END: Token = (2, 0, "")
@@ -54,18 +56,10 @@ class Version:
     @classmethod
     def parse(cls, text: str) -> "Version | Reason":
         """Read a version; a Reason for what is none."""
-        wanted = "a version such as 7.5, 6.1.0-28-amd64 or 0x80009e5b"
         plain = text.strip() if isinstance(text, str) else ""
         if not plain or len(plain) > LONGEST:
-            return Reason("version", _shown(text), wanted)
-        if number := _HEX.fullmatch(plain):
-            return cls(plain, 1, 0, (int(number[1], 16),), ())
-        found = _VERSION.fullmatch(plain)
-        if found is None:
-            return Reason("version", _shown(text), wanted)
-        release = _trimmed([int(n) for n in found["release"].split(".")])
-        suffix = tuple(_token(t) for t in _TOKEN.findall(found["suffix"]))
-        return cls(plain, 0, int(found["epoch"] or 0), release, suffix)
+            return Reason("version", _shown(text), _WANTED)
+        return _parsed(plain)
 
     @classmethod
     def nvm(cls, text: str) -> "Version | Reason":
@@ -75,10 +69,7 @@ class Version:
         person is 9.50 and not 9.05 (domain: i40e source; DPDK speaks of "8.4" for 8.40).
         """
         plain = text.strip() if isinstance(text, str) else ""
-        found = _NVM.fullmatch(plain) if len(plain) <= LONGEST else None
-        if found is None:
-            return cls.parse(text)
-        return cls(plain, 0, 0, _trimmed([int(found[1], 16), int(found[2].ljust(2, "0"), 16)]), ())
+        return _parsed_nvm(plain) if plain and len(plain) <= LONGEST else cls.parse(text)
 
     @property
     def key(self) -> tuple[int, int, tuple[int, ...], tuple[Token, ...]]:
@@ -101,6 +92,27 @@ class Version:
 
     def __str__(self) -> str:
         return self.text
+
+
+# A fleet has few versions and many devices: without this a quarter of the time of a plan's findings goes into reading.
+@lru_cache(maxsize=4096)
+def _parsed(plain: str) -> Version | Reason:
+    if number := _HEX.fullmatch(plain):
+        return Version(plain, 1, 0, (int(number[1], 16),), ())
+    found = _VERSION.fullmatch(plain)
+    if found is None:
+        return Reason("version", _shown(plain), _WANTED)
+    release = _trimmed([int(n) for n in found["release"].split(".")])
+    suffix = tuple(_token(t) for t in _TOKEN.findall(found["suffix"]))
+    return Version(plain, 0, int(found["epoch"] or 0), release, suffix)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_nvm(plain: str) -> Version | Reason:
+    found = _NVM.fullmatch(plain)
+    if found is None:
+        return _parsed(plain)
+    return Version(plain, 0, 0, _trimmed([int(found[1], 16), int(found[2].ljust(2, "0"), 16)]), ())
 
 
 def _trimmed(numbers: Sequence[int]) -> tuple[int, ...]:

@@ -377,3 +377,14 @@ def test_no_facts_and_no_list_make_it_raise(mine: Any, beside: Any, brings: Any,
         assert finding.reason.found and finding.reason.wanted
     device: Running = running("x", mine)
     assert all(isinstance(c, Combination) for c in combinations(device))
+
+
+def test_an_advisory_about_changing_a_component_speaks_only_when_it_is_changed() -> None:
+    ptp = Advisory(
+        "ptp", "t", "firmware.i40e", Range(), "PTP fails", "mind it", Weight.WARN, told(), trigger=Trigger.CHANGED
+    )
+    flash = image({"kind": "firmware", "name": "i40e", "version": "8.30"})
+    assert (
+        look(facts(), Meant(flash), advisories=(ptp,))["advisory"].reason.subject == "ptp: firmware.i40e 8.30 on aebi"
+    )
+    assert "advisory" not in look(facts(), Meant(image(FRR_75)), advisories=(ptp,))
