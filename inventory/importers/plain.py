@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db.models import F, Model
 
@@ -30,7 +30,7 @@ class Plain:
     columns: tuple[str, ...]
     refers: Mapping[str, str] = field(default_factory=dict)  # key of an entry -> section whose names it takes
     once: tuple[str, ...] = ()  # keys that together belong to one entry; entries without one of them are not meant
-    park: Mapping[str, Any] = field(default_factory=dict)  # what updated rows hold until all are written
+    park: str = ""  # the column that updated rows give up until all are written: two may trade
 
     def name(self, values: Fields) -> str:
         return " ".join(str(values[key]) for key in self.key if values[key] is not None)
@@ -41,12 +41,12 @@ class Plain:
         return None if not found or None in found or values.get("kind") == "redfish" else found
 
 
-_ADDRESS, _MOVED = ("address", "port"), {"port": F("pk") + _PARKING_PORT}
+_ADDRESS = ("address", "port")
 PLAIN: Sequence[Plain] = (
     Plain(
         RowKind.CONSOLE, "consoles", models.Console, ("router", "kind"),
         ("router", "kind", "address", "port", "credential"),
-        {"router": "routers", "credential": "credentials"}, _ADDRESS, _MOVED,
+        {"router": "routers", "credential": "credentials"}, _ADDRESS, "port",
     ),
     Plain(
         RowKind.BEACON, "beacons", models.Beacon, ("prefix",), ("prefix", "router", "test_address"),
@@ -68,7 +68,7 @@ PLAIN: Sequence[Plain] = (
     Plain(
         RowKind.UCS_DOMAIN, "ucs_domains", models.UcsDomain, ("name",),
         ("name", "site", "address", "port", "credential"), {"site": "sites", "credential": "credentials"},
-        _ADDRESS, _MOVED,
+        _ADDRESS, "port",
     ),
     Plain(
         RowKind.ADAPTER_POLICY, "adapter_policies", models.AdapterPolicy, ("domain", "dn"),
@@ -79,7 +79,7 @@ PLAIN: Sequence[Plain] = (
     Plain(
         RowKind.SERVICE_PROFILE, "service_profiles", models.ServiceProfile, ("domain", "dn"),
         ("domain", "dn", "name", "template", "adapter_policy", "maintenance_policy", "router"),
-        {"domain": "ucs_domains", "router": "routers"}, ("router",), {"router": None},
+        {"domain": "ucs_domains", "router": "routers"}, ("router",), "router",
     ),
 )  # fmt: skip
 BY_KIND: Mapping[RowKind, Plain] = {spec.kind: spec for spec in PLAIN}
@@ -140,8 +140,11 @@ def write(spec: Plain, creates: Sequence["Change"], updates: Sequence["Change"])
     """Write the rows of one section; a number of queries that does not depend on how many there are."""
     ids = _Ids()
     have = spec.model._default_manager.in_bulk([change.row_id for change in updates])
-    if spec.park and updates:
-        spec.model._default_manager.filter(pk__in=have).update(**spec.park)
+    match spec.park:
+        case "port":
+            spec.model._default_manager.filter(pk__in=have).update(port=F("pk") + _PARKING_PORT)
+        case "router":
+            spec.model._default_manager.filter(pk__in=have).update(router=None)
     rows: list[Model] = []
     within: list[tuple[Model, str, Json, Json]] = []
     for change in (*updates, *creates):
