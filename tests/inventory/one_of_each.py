@@ -35,4 +35,5 @@ def one_of_each(router: models.Router, now: datetime) -> None:
     models.SavedFilter.objects.create(owner=owner, page="devices", name="mine", query="role=edge")
     source = models.NetboxSource.objects.create(name="netbox", url="https://netbox.example.net")
     models.NetboxImport.objects.create(source=source, url=source.url, asked_by="somebody", asked_at=now)
+    models.CollectionRun.objects.create(why="schedule", asked=1, started_at=now)
     models.Observation.objects.create(router=router, observed_at=now, facts={"version": 1})
