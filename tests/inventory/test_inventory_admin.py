@@ -33,8 +33,8 @@ def observed(fleet: Callable[[int], None], now: datetime) -> models.Observation:
 def test_every_model_is_there() -> None:
     assert {model.__name__ for model in MODELS} == {
         "AdapterPolicy", "Artifact", "Assignment", "Beacon", "Card", "CollectionRun", "Console", "Cpu", "Credential",
-        "Daemon", "Drift", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module", "NetboxImport",
-        "NetboxSource", "Nic", "Observation",
+        "Daemon", "Drift", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module",
+        "NetboxImport", "NetboxSource", "Nic", "Observation",
         "Package", "Profile", "Router", "SavedFilter", "ServiceProfile", "Site", "Software", "UcsDomain",
     }  # fmt: skip
 
