@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.table import Table
 
 from fleet import clock
-from fleet.changes import calendar, console, ical, window_words, windows
+from fleet.changes import calendar, console, window_words, windows
+from fleet.changes.ical import export, read, take_over
 from fleet.changes.models import Freeze, Window
 from fleet.core.windows import OnOverrun, Period, occurrences
 from fleet.core.windows_door import shown
@@ -32,14 +33,14 @@ class Command(BaseCommand):
         overrun = verbs.add_parser("overrun", help="what happens to unfinished devices when a window closes")
         overrun.add_argument("recipe", help="which kind of change")
         overrun.add_argument("policy", choices=[p.value for p in OnOverrun])
-        read = verbs.add_parser("import", help="read windows and freezes from an iCalendar file")
-        read.add_argument("file", type=Path)
-        read.add_argument("--zone", default="", help="zone of times that name none")
-        read.add_argument("--freezes", action="store_true", help="events without category are freezes")
-        read.add_argument("--dry-run", action="store_true", help="say what would happen, keep nothing")
+        taken = verbs.add_parser("import", help="read windows and freezes from an iCalendar file")
+        taken.add_argument("file", type=Path)
+        taken.add_argument("--zone", default="", help="zone of times that name none")
+        taken.add_argument("--freezes", action="store_true", help="events without category are freezes")
+        taken.add_argument("--dry-run", action="store_true", help="say what would happen, keep nothing")
         write = verbs.add_parser("export", help="write windows and freezes as iCalendar")
         write.add_argument("file", type=Path)
-        for sub in (add, withdraw, overrun, read):
+        for sub in (add, withdraw, overrun, taken):
             console.add_person(sub)
 
     def handle(self, **options: Any) -> None:
@@ -63,7 +64,7 @@ class Command(BaseCommand):
                 _import(options)
             case "export":
                 rows = [*Window.objects.standing(), *Freeze.objects.standing()]
-                options["file"].write_bytes(ical.export(rows))
+                options["file"].write_bytes(export(rows))
                 console.console.print(f"{len(rows)} windows and freezes written to {options['file']}")
         return None
 
@@ -97,8 +98,8 @@ def _import(options: Any) -> None:
         content = options["file"].read_bytes()
     except OSError as error:
         raise CommandError(f"file {options['file']}: found {error.strerror}, wanted a file to read.") from error
-    read = ical.read(content, zone=options["zone"], freezes=options["freezes"])
-    result = ical.take_over(read, who, now, dry_run=options["dry_run"])
+    said = read(content, zone=options["zone"], freezes=options["freezes"])
+    result = take_over(said, who, now, dry_run=options["dry_run"])
     for line in result.lines:
         console.console.print(line, markup=False)
     console.refuse(result.reasons)
