@@ -36,8 +36,10 @@ def whats_next(at: Standing) -> str:
             return f"{at.author} submits it; then a second person approves or rejects exactly this plan."
         case _C.SUBMITTED:
             return f"Somebody other than {at.author} reads the plan and approves or rejects it."
-        case _C.APPROVED | _C.SCHEDULED:
-            return "Somebody presses Start; then wave 0 begins. Nothing is touched before that."
+        case _C.APPROVED:
+            return "Somebody schedules it or presses Start; then wave 0 begins. Nothing is touched before that."
+        case _C.SCHEDULED:
+            return "It starts by itself when its window opens, with wave 0. Nothing is touched before that."
         case _C.REJECTED:
             return "Nothing, until a new revision is made and submitted."
         case _C.RUNNING | _C.PAUSED:
