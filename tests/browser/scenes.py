@@ -1,6 +1,6 @@
 """Fills a database with what the pages are looked at with: a running change, a stuck one, drafts, or nothing.
 
-    python -m tests.browser.scenes running|stuck|busy|empty     (on SLIPWAY_DATABASE_URL, migrated)
+    python -m tests.browser.scenes running|stuck|busy|inventory|empty     (on SLIPWAY_DATABASE_URL, migrated)
 
 Run as a process of its own, so that a browser test in this process never touches the database from its event loop.
 """
@@ -91,11 +91,22 @@ def busy(now: datetime) -> None:
     builders.pulse(now + timedelta(hours=12))
 
 
+def inventory(now: datetime) -> None:
+    """Twenty devices with NICs, facts, profiles and drift; tabitha may draft what repairs it."""
+    from django.contrib.auth.models import Permission
+
+    from tests.changes import builders
+    from tests.inventory import scene
+
+    scene.fleet(20, now)
+    builders.person("tabitha").user_permissions.add(Permission.objects.get(codename="add_change"))
+
+
 def empty(now: datetime) -> None:
     """Nothing but people."""
 
 
-SCENES = {scene.__name__: scene for scene in (running, stuck, busy, empty)}
+SCENES = {scene.__name__: scene for scene in (running, stuck, busy, inventory, empty)}
 
 
 def main(name: str) -> None:
