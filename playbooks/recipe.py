@@ -30,12 +30,13 @@ _PERCENT = re.compile(r"(\d{1,3})%")
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """A recipe before its inputs are known: what is asked for, and where it applies."""
+    """A recipe before its inputs are known: what is asked for, where it applies, how it goes about it."""
 
     name: str
     summary: str
     inputs: tuple[InputSpec, ...]
     targets: Mapping[str, Json]  # the `where` of its targets: attribute of a router -> value
+    strategy: Strategy
 
 
 def recipe_paths() -> Mapping[str, FilePath]:
@@ -99,8 +100,8 @@ def _build(document: Document, given: Mapping[str, Json] | None) -> tuple[Recipe
     values = _input_values(document, specs, given)
     missing = frozenset(spec.name for spec in specs) - frozenset(values)
     reader = _Reader(document, values, missing)
-    described = RecipeFile(name, _text(document, top, "summary"), specs, reader.targets(top.get("targets")))
     strategy, soak = reader.strategy(top.get("strategy"))
+    described = RecipeFile(name, _text(document, top, "summary"), specs, reader.targets(top.get("targets")), strategy)
     checks = reader.checks(top.get("checks"))
     steps = reader.steps(top.get("steps"), soak=soak)
     artifact = reader.artifact(top.get("artifact"))

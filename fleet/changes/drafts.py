@@ -1,7 +1,7 @@
 """From a recipe, its inputs and the inventory to a change with a planned revision. Reads rows; touches no device."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +14,7 @@ from fleet.changes import compatibility, conflicts, transitions
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
+from fleet.core import preconditions
 from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity
 from fleet.core.states import CHANGE_MOVES, ChangeState
 from inventory.models import Observation, Router
@@ -34,7 +35,7 @@ class PlanRefused(Exception):
 @dataclass(frozen=True)
 class Request:
     """What somebody asks for. `recipe`: a name that comes with Slipway, or a path. `names`: targets; empty = those
-    that the recipe's own `targets: where` selects."""
+    that the recipe's own `targets: where` selects. `strategy`: as core/plan.py writes one, instead of the recipe's."""
 
     recipe: str
     inputs: Mapping[str, Any]
@@ -55,6 +56,8 @@ def make_plan(request: Request, *, of: Change | None = None) -> tuple[Plan, str]
     """
     path = find_recipe(request.recipe)
     recipe = load_recipe(path, request.inputs)
+    if request.strategy:
+        recipe = replace(recipe, strategy=planning.strategy_from_json(request.strategy))
     routers = _select(request, read_recipe(path).targets)
     return _render(recipe, routers, of), path.read_text(encoding="utf-8")
 
@@ -112,10 +115,19 @@ def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None) -> Pla
                     refused += [Finding(f"{spec.verb}-caution", Severity.WARN, reason) for reason in warned]
             except Impossible as error:
                 refused.append(Finding("impossible", Severity.FATAL, error.reason))
-        steps[router.name] = planned
+        steps[router.name] = _with_facts(planned, seen.facts if seen else {})
     looked = compatibility.look(recipe, steps, {name: seen.facts for name, seen in facts.items()}, topology)
     others = conflicts.look(list(steps), topology, but=of)
     return planning.make(recipe, steps, topology, [*refused, *looked.findings, *others], artifact=looked.artifact)
+
+
+def _with_facts(steps: Sequence[PlannedStep], facts: Mapping[str, Any]) -> list[PlannedStep]:
+    """The baseline carries the facts that the plan was computed from: what moves until the start voids the approval."""
+    expected = preconditions.expected_of(facts)
+    return [
+        replace(s, expected={**s.expected, preconditions.FACTS: expected}) if s.verb == "baseline" and expected else s
+        for s in steps
+    ]
 
 
 def open_change(
@@ -127,7 +139,8 @@ def open_change(
         change = Change.objects.create(
             title=title, author_id=author.pk, ticket=ticket, description=description, created_at=now
         )
-        transitions.note(change.pk, "change draft", Note(author.get_username(), f"drafted: {title}"), now)
+        what = Note(author.get_username(), f"drafted: {title}", {"user": author.pk})
+        transitions.note(change.pk, "change draft", what, now)
         _add_revision(change, request, plan, text, author, now)
     return change
 
@@ -141,8 +154,12 @@ def revise(change: Change, request: Request, *, author: AbstractBaseUser, now: d
     with transaction.atomic():
         if state is not ChangeState.DRAFT:
             what = Note(author.get_username(), "edited: back to draft, approvals are void")
-            if not transitions.move_change(change, ChangeState.DRAFT, what, now):
-                raise PlanRefused([Reason("change", "moved meanwhile", "as you saw it", "Look again.")])
+            moved = transitions.move_change(change, ChangeState.DRAFT, what, now)
+        else:
+            # Guarded as well: a draft that is submitted in this very moment is not edited any more.
+            moved = transitions.stay(change, "change edited", Note(author.get_username(), "edited the draft"), now)
+        if not moved:
+            raise PlanRefused([Reason("change", "moved meanwhile", "as you saw it", "Look again.")])
         _add_revision(change, request, plan, text, author, now)
     return change
 
@@ -164,5 +181,6 @@ def _add_revision(
         created_at=now,
     )
     words = f"planned revision {revision.number}: {len(plan.targets)} targets, digest {revision.digest[:12]}"
-    transitions.note(change.pk, "change planned", Note(author.get_username(), words), now)
+    # The number of whoever wrote it stays in the event: who is an author is asked of both (approvals.authors).
+    transitions.note(change.pk, "change planned", Note(author.get_username(), words, {"user": author.pk}), now)
     return revision

@@ -2,7 +2,7 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, legs, orchestrate, repair_requests
+from fleet.changes import dispatch, draft_requests, legs, orchestrate, repair_requests
 
 
 @app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -13,7 +13,8 @@ def tick() -> None:
 
 @app.task(name="slipway.draft_repairs")  # type: ignore[untyped-decorator]  # celery has no types
 def draft_repairs() -> None:
-    """Draft what people asked for from drift, one request a turn."""
+    """Draft what people asked for by form and from drift, one request of each a turn."""
+    draft_requests.take_up(clock.now())
     repair_requests.take_up(clock.now())
 
 

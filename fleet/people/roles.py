@@ -7,6 +7,7 @@ OPERATE = "changes.change_run"
 APPROVE = "changes.add_approval"
 EDIT = "changes.change_change"
 BREAK_GLASS = "changes.add_breakglass"
+DRAFT = "changes.add_change"
 
 
 class Role(StrEnum):
@@ -18,10 +19,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-# Drafting and submitting what one has drafted needs no right. An approver does not operate by that alone.
+# Submitting what one has drafted needs no right of its own. An approver does not operate by that alone.
 RIGHTS: Mapping[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(),
-    Role.OPERATOR: frozenset({OPERATE, BREAK_GLASS}),
-    Role.APPROVER: frozenset({APPROVE}),
-    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS}),
+    Role.OPERATOR: frozenset({OPERATE, BREAK_GLASS, DRAFT}),
+    Role.APPROVER: frozenset({APPROVE, DRAFT}),
+    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS, DRAFT}),
 }

@@ -12,6 +12,7 @@ from fleet.changes.models.approvals import (
     StandardDecision,
     StandardUse,
 )
+from fleet.changes.models.draft_requests import DraftRequest, RecipeCard
 from fleet.changes.models.engine import (
     Admission,
     Approval,
@@ -52,6 +53,7 @@ __all__ = [
     "BreakGlassReview",
     "Change",
     "ChangeQuerySet",
+    "DraftRequest",
     "Event",
     "EventQuerySet",
     "EventSeal",
@@ -62,6 +64,7 @@ __all__ = [
     "Overrun",
     "OverrunPolicy",
     "Pulse",
+    "RecipeCard",
     "RepairRequest",
     "Revision",
     "Run",
