@@ -14,8 +14,8 @@ from fleet.changes import compatibility, conflicts, transitions
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
-from fleet.core import preconditions
-from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity
+from fleet.core import preconditions, risk
+from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity, to_json
 from fleet.core.states import CHANGE_MOVES, ChangeState
 from inventory.models import Observation, Router
 from inventory.topology import load as load_topology
@@ -177,6 +177,7 @@ def _add_revision(
         inputs=dict(request.inputs),
         plan=document,
         digest=planning.digest(document),
+        assessed=to_json(risk.assess(plan, load_topology())),
         created_by_id=author.pk,
         created_at=now,
     )

@@ -90,6 +90,8 @@ class Revision(models.Model):
     inputs = models.JSONField(default=dict)
     plan = models.JSONField()
     digest = models.CharField(max_length=64)
+    # Risk, impact and blast radius as they were when it was planned (core/risk.py); for pages. Not part of the digest.
+    assessed = models.JSONField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
 
