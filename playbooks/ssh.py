@@ -3,15 +3,14 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from threading import Timer
+from collections.abc import Mapping
 
 import paramiko
 
 from fleet.core.model import Reason
 from playbooks import wire
 from playbooks.base import Answer, Device, Refused, Unreachable, Unsure
+from playbooks.deadlines import deadline
 from playbooks.ssh_connection import CONNECT_TIMEOUT_S, ExecConnection, why
 
 # A full routing table as JSON is some 500 bytes a prefix; what we ask for are summaries of kilobytes. 32 MiB is far
@@ -96,7 +95,8 @@ class SshSession:
         return self._exec(line, stdin=text, timeout_s=60.0, name=f"writing {path}")
 
     def _exec(self, line: str, *, stdin: str, timeout_s: float, name: str) -> Answer:
-        with self._deadline(timeout_s) as ends_at:
+        # Cutting the connection is the one thing that wakes every wait inside paramiko.
+        with deadline(timeout_s, self._connection.disconnect) as ends_at:
             channel = self._open(timeout_s, name)
             try:
                 return self._converse(channel, line, stdin=stdin, ends_at=ends_at, name=name)
@@ -111,17 +111,6 @@ class SshSession:
                 raise Unsure(Reason(f"{name} on {self.device.name}", found, "an exit status", remedy)) from None
             finally:
                 channel.close()
-
-    @contextmanager
-    def _deadline(self, timeout_s: float) -> Iterator[float]:
-        """Cut the connection when the time is over: the one thing that wakes every wait inside paramiko."""
-        timer = Timer(timeout_s, self._connection.disconnect)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield time.monotonic() + timeout_s
-        finally:
-            timer.cancel()
 
     def _open(self, timeout_s: float, name: str) -> paramiko.Channel:
         client = self._connection.remote_conn_pre
