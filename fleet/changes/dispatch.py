@@ -78,6 +78,12 @@ def _landed(going: set[int], done: Future[None]) -> None:
     done.result()  # an error here is a bug: let the executor's machinery show it
 
 
+def quiet() -> bool:
+    """Is no leg of this process under way?"""
+    with _lock:
+        return not _flying
+
+
 def wait_idle(timeout_s: float = 60.0) -> None:
     """Wait until no shard of this process is running (tests and orderly ends)."""
     global _pool

@@ -38,7 +38,7 @@ LEAST_S = 1.0
 HOLD_AGAIN_S = 5.0
 # A wait this short costs less on the open connection than a new one does (a key exchange is some 15 ms of CPU on each
 # side, and a message and the reading of a shard). A step is held through it; after HELD_AT_MOST_S, what a stop may
-# take, it is let go and claimed again, which a stop refuses. A leg that has gone on for STAYS_AT_MOST_S leaves its step
+# take, the claim is taken anew, which a stop refuses. A leg that has gone on for STAYS_AT_MOST_S leaves its step
 # to the row: what soaks occupies no worker, and a task of Celery ends before its limit (90 s). Over 100 routers
 # whose drains took 4 to 8 s, 55 of them came back after the slowest leg of their shard and connected again, which was
 # 13 of 34 s of wall time; now none.
@@ -141,20 +141,19 @@ def run_shard(target_ids: Sequence[int], *, worker: str, ended: Callable[[int], 
 
 def run_leg(job: Job, *, worker: str, now: Callable[[], datetime] = clock.now) -> None:
     """Walk one target from the step that is due to where it must wait."""
-    session, began = LazySession(job.device), now()
+    session, leaves_at = LazySession(job.device), now() + timedelta(seconds=STAYS_AT_MOST_S)
     while (step := job.reached(now())) is not None:
         hand = transitions.StepInHand(step, job.target, job.change_id)
         if not transitions.claim(hand, worker=worker, now=now(), lease_s=settings.SLIPWAY_LEASE_SECONDS):
             return
         claimed: transitions.StepInHand | None = hand
         while claimed is not None:  # each turn one step that this worker holds
-            outcome = _visit(job, claimed, session, now=now)
+            outcome = _visit(job, claimed, session, leaves_at=leaves_at, now=now)
             if outcome.kind is OutcomeKind.LOST:
                 return
             held = claimed.row
             claimed, go_on = _conclude(job, claimed, outcome, session, worker=worker, now=now)
-            late = (now() - began).total_seconds() > STAYS_AT_MOST_S
-            if claimed is None and not go_on and (late or not _stayed(held, outcome, now())):
+            if claimed is None and not go_on and (now() > leaves_at or not _stayed(held, outcome, now())):
                 return
 
 
@@ -172,16 +171,27 @@ def _is_short(step: StepRun, outcome: Outcome) -> bool:
     return waits and step.verb not in registry.OWN_CONNECTION
 
 
-def _visit(job: Job, hand: transitions.StepInHand, session: Session, *, now: Callable[[], datetime]) -> Outcome:
+def _visit(
+    job: Job, hand: transitions.StepInHand, session: Session, *, leaves_at: datetime, now: Callable[[], datetime]
+) -> Outcome:
     """Perform a step; a short wait is waited on the open connection, a long one is left to the row."""
     outcome = _perform(job, hand, session, now=now)
     until = min(HELD_AT_MOST_S, settings.SLIPWAY_LEASE_SECONDS / 3)
     began = now()
-    while _is_short(hand.row, outcome) and (now() - began).total_seconds() + outcome.after_s < until:
+    while _is_short(hand.row, outcome):
+        if (now() - began).total_seconds() + outcome.after_s >= until:
+            if now() > leaves_at or not _keep(hand, outcome, now()):
+                break
+            began = now()
         time.sleep(outcome.after_s)
         hand.row.data = dict(outcome.data)
         outcome = _perform(job, hand, session, now=now)
     return outcome
+
+
+def _keep(hand: transitions.StepInHand, outcome: Outcome, at: datetime) -> bool:
+    reasons = [str(r) for r in outcome.reasons]
+    return transitions.keep(hand, outcome.data, reasons, now=at, lease_s=settings.SLIPWAY_LEASE_SECONDS)
 
 
 def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: Callable[[], datetime]) -> Outcome:

@@ -39,8 +39,16 @@ def run(until: Callable[[], bool]) -> None:
         took_s = time.monotonic() - began
         least_s = min(max(SHORTEST_PAUSE_S, took_s / TICKS_SHARE), settings.SLIPWAY_TICK_SECONDS)
         if dispatch.doorbell.wait(max(pause_s, least_s)) and not until():
-            time.sleep(max(0.0, began + least_s - time.monotonic()))
+            time.sleep(max(0.0, began + SHORTEST_PAUSE_S - time.monotonic()))
+            _spare_legs(began + least_s)
     dispatch.wait_idle()
+
+
+def _spare_legs(ends_at: float) -> None:
+    """Leave the time until then to the legs; with none left there is nobody to spare."""
+    while (left_s := ends_at - time.monotonic()) > 0 and not dispatch.quiet():
+        dispatch.doorbell.clear()
+        dispatch.doorbell.wait(left_s)
 
 
 def _until_next_due() -> float:

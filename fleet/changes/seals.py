@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
+from fleet.changes import writing
 from fleet.changes.models import Change, Event, EventSeal
 from fleet.core.model import Reason
 
@@ -52,7 +53,7 @@ def seal(change_id: int) -> int:
         links.append(EventSeal(event=event, change_id=change_id, number=number, hash=previous))
     try:
         with transaction.atomic():
-            EventSeal.objects.bulk_create(links)
+            writing.insert(links)
     except IntegrityError:
         return 0
     return len(links)

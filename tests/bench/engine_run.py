@@ -8,6 +8,7 @@ requests that the engine sent to one such device (recorded from it), no database
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import sys
@@ -15,6 +16,7 @@ import threading
 import time
 import types
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +75,59 @@ def count_ticks(count: QueryCount) -> None:
     orchestrate.tick = counted
 
 
-def record_requests(name: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
-    """From now on keep what is sent to the device of that name, in order."""
+@dataclass
+class Work:
+    """What has been done to the devices so far: counted where both sides meet, at session, sleep and sim process."""
+
+    sim_pid: int
+    requests: int = 0
+    connections: int = 0
+    waited_s: float = 0.0  # for the device, on its open connection; all devices together
+    adding: threading.Lock = field(default_factory=threading.Lock)
+
+    def pause(self, seconds: float) -> None:
+        with self.adding:
+            self.waited_s += seconds
+        time.sleep(seconds)
+
+    def now(self) -> tuple[float, ...]:
+        """Requests, connections, seconds waited; CPU seconds of the sim, which shares the cores with either side."""
+        fields = Path(f"/proc/{self.sim_pid}/stat").read_text().rpartition(")")[2].split()
+        sim_cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return self.requests, self.connections, self.waited_s, sim_cpu_s
+
+    def since(self, before: tuple[float, ...], routers: int) -> dict[str, Any]:
+        requests, connections, waited_s, sim_cpu_s = (b - a for a, b in zip(before, self.now(), strict=True))
+        return {
+            "requests": requests,
+            "requests_per_device": round(requests / routers, 1),
+            "connections": connections,
+            "waited_s_per_device": round(waited_s / routers, 2),
+            "sim_cpu_s": round(sim_cpu_s, 2),
+        }
+
+
+def record_requests(name: str, work: Work) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """From now on keep what is sent to the device of that name, in order; and count what is sent to all of them."""
     from fleet.changes import legs
     from playbooks import transport
     from playbooks.ssh import SshSession
 
     seen: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+    connect = transport.connect
+
+    def connected(*args: Any, **kwargs: Any) -> Any:
+        with work.adding:
+            work.connections += 1
+        return connect(*args, **kwargs)
+
+    transport.connect = connected
     for method in ("run", "batch", "put"):
         original = getattr(SshSession, method)
 
         def wrapped(self: Any, *args: Any, _of: Any = original, _name: str = method, **kwargs: Any) -> Any:
+            with work.adding:
+                work.requests += 1
             if self.device.name == name:
                 seen.append((_name, args, kwargs))
             return _of(self, *args, **kwargs)
@@ -95,7 +139,7 @@ def record_requests(name: str) -> list[tuple[str, tuple[Any, ...], dict[str, Any
         device, _ = transport._current.get()
         if device.name == name:
             seen.append(("sleep", (seconds,), {}))
-        time.sleep(seconds)
+        work.pause(seconds)
 
     legs.time = types.SimpleNamespace(sleep=pause)  # type: ignore[assignment, attr-defined]
     return seen
@@ -106,12 +150,13 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
+def engine(stage: Stage, routers: int, count: QueryCount, work: Work) -> dict[str, Any]:
     """Run the change and return its figures. The ticks are this thread's, the legs have threads of their own."""
     from fleet.changes.models import StepRun
     from fleet.core.states import StepState
 
-    of_legs, began, cpu = count.total - count.of_this_thread(), time.monotonic(), cpu_s()
+    of_legs, before = count.total - count.of_this_thread(), work.now()
+    began, cpu = time.monotonic(), cpu_s()
     change = stage.change(str(RECIPE), {}, [], title=f"bench over {routers}", tell=lambda _: None)
     wall = time.monotonic() - began
     of_legs = count.total - count.of_this_thread() - of_legs
@@ -120,6 +165,7 @@ def engine(stage: Stage, routers: int, count: QueryCount) -> dict[str, Any]:
     return {
         "wall_s": round(wall, 2),
         "cpu_s": round(cpu_s() - cpu, 2),
+        **work.since(before, routers),
         "device_steps": done,
         "device_steps_per_s": round(done / wall, 1),
         "queries_of_legs": of_legs,
@@ -175,7 +221,7 @@ def stop(stage: Stage, routers: int) -> dict[str, Any]:
     }
 
 
-def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> dict[str, Any]:
+def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]], work: Work) -> dict[str, Any]:
     """The same requests to every device by a bare nornir run."""
     from inventory.models import Router
     from playbooks.transport import leg_session, run_shard
@@ -185,15 +231,16 @@ def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> dict[
     def leg(device: Any) -> None:
         for method, args, kwargs in requests:
             if method == "sleep":
-                time.sleep(*args)
+                work.pause(*args)
             else:
                 getattr(leg_session(device), method)(*args, **kwargs)
 
-    began, cpu = time.monotonic(), cpu_s()
+    before, began, cpu = work.now(), time.monotonic(), cpu_s()
     results = run_shard(devices, leg, AT_ONCE)
     bad = [r for r in results.values() if isinstance(r, Exception)]
     assert not bad, bad[0]
-    return {"wall_s": round(time.monotonic() - began, 2), "cpu_s": round(cpu_s() - cpu, 2), "requests": len(requests)}
+    wall, cpu = time.monotonic() - began, cpu_s() - cpu
+    return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), **work.since(before, len(devices))}
 
 
 def main() -> None:
@@ -213,11 +260,12 @@ def main() -> None:
 
         # The script knows no redundancy and takes all devices at once; to be compared, the engine is told of none.
         KeepConnected.objects.all().delete()
-        requests = record_requests(Router.objects.order_by("name").first().name)  # type: ignore[union-attr]
+        work = Work(fleet.pid)
+        requests = record_requests(Router.objects.order_by("name").first().name, work)  # type: ignore[union-attr]
         figures: dict[str, Any] = {"routers": options.routers, "load_and_collect_s": round(collect_s, 2)}
-        figures["engine"] = engine(stage, options.routers, count)
+        figures["engine"] = engine(stage, options.routers, count, work)
         recorded = list(requests)
-        figures["script"] = script(recorded)
+        figures["script"] = script(recorded, work)
         figures["stop"] = stop(stage, options.routers)
         figures["top_queries"] = count.kinds.most_common(12)
     json.dump(figures, sys.stdout)

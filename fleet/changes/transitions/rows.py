@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from fleet.changes.models import Event, TargetRun
+from fleet.changes.writing import guarded_update
 from fleet.core.states import TARGET_MOVES, TargetState
 
 
@@ -63,11 +63,15 @@ def guarded_move(
     changed: bool | None = None,
 ) -> None:
     """The guarded UPDATE of a target, with what follows from its new state."""
-    values = {"state": to, "generation": F("generation") + 1, **values_in(target, to, now, changed=changed)}
+    values = {"state": to, **values_in(target, to, now, changed=changed)}
     if reasons:
         values["reasons"] = list(reasons)
-    rows = TargetRun.objects.filter(pk=target.pk, state=target.state, generation=target.generation)
-    if rows.update(**values) != 1:
+    _move(target.pk, values, state=target.state, generation=target.generation)
+
+
+def _move(pk: int, values: Mapping[str, Any], *, state: str, generation: int, moves: int = 1) -> None:
+    guard = {"state": state, "generation": generation}
+    if not guarded_update(TargetRun, pk, values, guard=guard, generations=moves):
         raise Lost
 
 
@@ -106,9 +110,7 @@ def walk(target: TargetRun, path: Sequence[TargetState], now: datetime) -> list[
             walked.append(state)
             remember(target, state)
     if walked:
-        rows = TargetRun.objects.filter(pk=target.pk, state=origin, generation=generation)
-        if rows.update(**values, generation=F("generation") + len(walked)) != 1:
-            raise Lost
+        _move(target.pk, values, state=origin, generation=generation, moves=len(walked))
     return walked
 
 

@@ -1,18 +1,17 @@
 """What a worker writes of a step: claimed, written ahead, recorded."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef
-from django.db.models.functions import Coalesce
 
 from fleet.changes.models import Event, Run, StepRun, TargetRun
 from fleet.changes.transitions.rows import Lost, Note, event, guarded_move, remember, walk, writing
-from fleet.core.states import STEP_FAILED, STEP_OPEN, Control, StepState, TargetState
+from fleet.changes.writing import guarded_update, insert, prepared
+from fleet.core.states import STEP_FAILED, Control, StepState, TargetState
 
 
 @dataclass
@@ -29,36 +28,60 @@ _CONTROLS_FORWARD = (Control.NONE,)
 _CONTROLS_BACK = (Control.NONE, Control.ABORT, Control.ROLLBACK)
 
 
+# Guards on the row itself are plain; those on other rows are EXISTS, which PostgreSQL evaluates again after a lock.
+_GOING = """
+    EXISTS (SELECT 1 FROM changes_run
+            WHERE id = %(run)s AND control IN (%(control_1)s, %(control_2)s, %(control_3)s))
+"""
+_UNMOVED = "EXISTS (SELECT 1 FROM changes_targetrun WHERE id = %(target)s AND generation = %(target_generation)s)"
+_CLAIM = f"""
+UPDATE changes_steprun SET
+    state = 'claimed', attempt = attempt + 1, generation = generation + 1, due_at = %(until)s, claimed_by = %(worker)s,
+    first_claimed_at = COALESCE(first_claimed_at, %(now)s)
+WHERE id = %(step)s AND generation = %(step_generation)s AND state IN ('ready', 'claimed') AND due_at <= %(now)s
+    AND {_GOING} AND {_UNMOVED}
+"""  # noqa: S608
+_KEEP = f"""
+UPDATE changes_steprun SET due_at = %(until)s, data = %(data)s, reasons = %(reasons)s
+WHERE id = %(step)s AND generation = %(step_generation)s AND state = 'claimed' AND due_at > %(now)s
+    AND {_GOING} AND {_UNMOVED}
+"""  # noqa: S608
+
+
+def _guards(hand: StepInHand, **times: datetime) -> dict[str, Any]:
+    """What the statements written out here are guarded by."""
+    allowed = _CONTROLS_BACK if hand.row.back else _CONTROLS_FORWARD
+    return {
+        "run": hand.target.run_id,
+        "target": hand.target.pk,
+        "target_generation": hand.target.generation,
+        "step": hand.row.pk,
+        "step_generation": hand.row.generation,
+        "control_1": allowed[0].value,
+        "control_2": allowed[1 % len(allowed)].value,
+        "control_3": allowed[2 % len(allowed)].value,
+        **{name: prepared(StepRun, "due_at", value) for name, value in times.items()},
+    }
+
+
+def _execute(sql: str, values: Mapping[str, Any], *, rows: int = 1) -> bool:
+    """True when it wrote as many rows as it should."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return bool(cursor.rowcount == rows)
+
+
 def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bool:
     """Take a due step for this worker until the lease ends; the target enters the step's phase with it.
 
     Refused (False) when another worker holds it, when the target moved, or when a person said stop.
     """
     step, target = hand.row, hand.target
-    controls = _CONTROLS_BACK if step.back else _CONTROLS_FORWARD
-    going = Run.objects.filter(pk=target.run_id, control__in=controls)
-    unmoved = TargetRun.objects.filter(pk=OuterRef("target_id"), generation=target.generation)
     until = now + timedelta(seconds=lease_s)
     phase = TargetState(step.phase)
     try:
         with writing():
-            rows = StepRun.objects.filter(
-                Exists(going),
-                Exists(unmoved),
-                pk=step.pk,
-                generation=step.generation,
-                state__in=STEP_OPEN,
-                due_at__lte=now,
-            )
-            won = rows.update(
-                state=StepState.CLAIMED,
-                attempt=F("attempt") + 1,
-                generation=F("generation") + 1,
-                due_at=until,
-                claimed_by=worker,
-                first_claimed_at=Coalesce(F("first_claimed_at"), now),
-            )
-            if won != 1:
+            if not _execute(_CLAIM, {**_guards(hand, now=now, until=until), "worker": worker}):
                 raise Lost
             events = []
             if phase is not TargetState(target.state):
@@ -94,7 +117,7 @@ def claim(hand: StepInHand, *, worker: str, now: datetime, lease_s: float) -> bo
                         step_id=step.pk,
                     )
                 )
-            Event.objects.bulk_create(events)
+            insert(events)
     except Lost:
         return False
     if phase is not TargetState(target.state):
@@ -117,14 +140,40 @@ def write_ahead(hand: StepInHand, artifact: Mapping[str, Any] | None, now: datet
     values: dict[str, Any] = {"sent_at": now}
     if step.artifact is None and artifact is not None:
         values["artifact"] = dict(artifact)
-    rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
     with writing():
-        won = rows.update(**values)
-    if won != 1:
+        won = guarded_update(StepRun, step.pk, values, guard=_mine(step))
+    if not won:
         return False
     hand.written_ahead = True
     step.sent_at = now
     step.artifact = values.get("artifact", step.artifact)
+    return True
+
+
+def _mine(step: StepRun) -> dict[str, Any]:
+    """What holds of a row while this worker's claim on it is the newest."""
+    return {"generation": step.generation, "state": StepState.CLAIMED}
+
+
+def keep(hand: StepInHand, data: Mapping[str, Any], reasons: Sequence[str], *, now: datetime, lease_s: float) -> bool:
+    """Hold a step that waits for as long again: its progress is written and its lease begins anew.
+
+    Refused (False), as a new claim would be, when this claim is no longer the newest or has run out, or when a person
+    said stop. One statement where letting go and claiming again are three; an event only when there are new reasons.
+    """
+    step, until = hand.row, now + timedelta(seconds=lease_s)
+    values = {
+        **_guards(hand, now=now, until=until),
+        "data": prepared(StepRun, "data", dict(data)),
+        "reasons": prepared(StepRun, "reasons", list(reasons)),
+    }
+    with writing():
+        if not _execute(_KEEP, values):
+            return False
+        if reasons and list(reasons) != step.reasons:
+            said = Note(step.claimed_by, f"{hand.target.name}: {step.title} waits", {"reasons": list(reasons)})
+            insert([event(hand.change_id, "step waits", said, now, target_id=hand.target.pk, step_id=step.pk)])
+    step.due_at, step.data, step.reasons = until, dict(data), list(reasons)
     return True
 
 
@@ -172,18 +221,17 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
     step, target = hand.row, hand.target
     waits = result.state is StepState.READY
     moved: list[TargetState] = []
+    values = {
+        "state": result.state,
+        "due_at": result.due_at,
+        "data": dict(result.data),
+        "reasons": list(result.reasons),
+        "changed": result.changed,
+        "ended_at": None if waits else now,
+    }
     try:
         with writing():
-            rows = StepRun.objects.filter(pk=step.pk, generation=step.generation, state=StepState.CLAIMED)
-            written = rows.update(
-                state=result.state,
-                due_at=result.due_at,
-                data=dict(result.data),
-                reasons=list(result.reasons),
-                changed=result.changed,
-                ended_at=None if waits else now,
-            )
-            if written != 1:
+            if not guarded_update(StepRun, step.pk, values, guard=_mine(step)):
                 raise Lost
             events = []
             # A wait is told once: the first time, and when its reasons change.
@@ -200,7 +248,7 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
                 )
             if follow is not None:
                 moved = _follow(hand, follow, result, events, worker=worker, now=now)
-            Event.objects.bulk_create(events)
+            insert(events)
     except Lost:
         return False
     step.state, step.data, step.reasons = result.state, dict(result.data), list(result.reasons)
@@ -212,7 +260,7 @@ def record(hand: StepInHand, result: Result, follow: Follow | None, *, worker: s
 
 # Written out: Django needs ten conditional expressions for it, which cost more CPU than all else that a step writes
 # (9 of 13.6 ms under the profiler). The guards are those of `record` and of `claim`.
-_RECORD_AND_CLAIM = """
+_RECORD_AND_CLAIM = f"""
 UPDATE changes_steprun SET
     state = CASE WHEN id = %(step)s THEN %(ended)s ELSE 'claimed' END,
     due_at = CASE WHEN id = %(step)s THEN NULL ELSE %(until)s END,
@@ -226,33 +274,22 @@ UPDATE changes_steprun SET
     first_claimed_at = COALESCE(first_claimed_at, %(now)s)
 WHERE (id = %(step)s AND generation = %(step_generation)s AND state = 'claimed')
    OR (id = %(upcoming)s AND generation = %(upcoming_generation)s AND state = 'ready' AND due_at IS NULL
-       AND EXISTS (SELECT 1 FROM changes_run
-                   WHERE id = %(run)s AND control IN (%(control_1)s, %(control_2)s, %(control_3)s)))
-"""
+       AND {_GOING})
+"""  # noqa: S608
 
 
 def _values(hand: StepInHand, result: Result, following: StepInHand, **times: datetime) -> dict[str, Any]:
     """What `_RECORD_AND_CLAIM` writes and is guarded by, each value as the database wants it in its column."""
-
-    def column(name: str, value: Any) -> Any:
-        of: Any = StepRun._meta.get_field(name)
-        return of.get_db_prep_value(value, connection)
-
-    allowed = _CONTROLS_BACK if following.row.back else _CONTROLS_FORWARD
     return {
-        "run": hand.target.run_id,
+        **_guards(following, **times),
         "step": hand.row.pk,
         "step_generation": hand.row.generation,
         "upcoming": following.row.pk,
         "upcoming_generation": following.row.generation,
-        "control_1": allowed[0].value,
-        "control_2": allowed[1 % len(allowed)].value,
-        "control_3": allowed[2 % len(allowed)].value,
         "ended": result.state.value,
-        "data": column("data", dict(result.data)),
-        "reasons": column("reasons", list(result.reasons)),
-        "changed": column("changed", result.changed),
-        **{name: column("due_at", value) for name, value in times.items()},
+        "data": prepared(StepRun, "data", dict(result.data)),
+        "reasons": prepared(StepRun, "reasons", list(result.reasons)),
+        "changed": prepared(StepRun, "changed", result.changed),
     }
 
 
@@ -276,10 +313,7 @@ def record_and_claim(
     values = {"worker": worker, **_values(hand, result, following, now=now, until=until)}
     try:
         with writing():
-            with connection.cursor() as cursor:
-                cursor.execute(_RECORD_AND_CLAIM, values)
-                written = cursor.rowcount
-            if written != 2:
+            if not _execute(_RECORD_AND_CLAIM, values, rows=2):
                 raise Lost
             ended = Note(worker, f"{target.name}: {step.title} {result.text}", {"reasons": list(result.reasons)})
             begins = Note(worker, f"{target.name}: {upcoming.title} begins")
@@ -290,9 +324,7 @@ def record_and_claim(
                 *((*m, None) for m in moves),
                 ("step claimed", begins, upcoming.pk),
             ]
-            Event.objects.bulk_create(
-                event(hand.change_id, kind, what, now, target_id=target.pk, step_id=pk) for kind, what, pk in told
-            )
+            insert([event(hand.change_id, kind, what, now, target_id=target.pk, step_id=pk) for kind, what, pk in told])
     except Lost:
         return False
     hand.target.state, hand.target.generation, hand.target.drained = target.state, target.generation, target.drained
