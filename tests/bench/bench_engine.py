@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,14 @@ from rich.table import Table
 from tests.bench import machine
 
 SIZES = tuple(int(n) for n in os.environ.get("BENCH_ROUTERS", "100,1000").split(","))
+
+
+def did(side: str, row: dict[str, Any]) -> str:
+    """What one side did to the devices, so that it can be seen that both did the same."""
+    return (
+        f"{side} {row['requests']} requests ({row['requests_per_device']} a device) over {row['connections']} "
+        f"connections, {row['waited_s_per_device']} s of waiting a device, {row['sim_cpu_s']} s CPU of the sim"
+    )
 
 
 def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
@@ -64,6 +73,8 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
         assert engine["device_steps"] >= row["routers"] * 5
     console = Console(width=165)
     console.print(table)
+    for row in rows:
+        console.print(f"{row['routers']} routers: " + "; ".join(did(side, row[side]) for side in ("engine", "script")))
     for row in rows:
         stop = row["stop"]
         console.print(
