@@ -1,8 +1,8 @@
 """The guards of all pages for the pages of changes, and the names of the rights that these ask for."""
 
-from fleet.guards import acts, is_htmx, missing, person, reads, refused
+from fleet.guards import acts, edits, is_htmx, missing, person, reads, refused
 
-__all__ = ["APPROVE", "EDIT", "OPERATE", "acts", "is_htmx", "missing", "person", "reads", "refused"]
+__all__ = ["APPROVE", "EDIT", "OPERATE", "acts", "edits", "is_htmx", "missing", "person", "reads", "refused"]
 
 OPERATE = "changes.change_run"
 APPROVE = "changes.add_approval"

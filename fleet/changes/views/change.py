@@ -6,6 +6,8 @@ from typing import Any
 from django.db.models import Case, F, IntegerField, Prefetch, Q, Value, When, Window
 from django.db.models.functions import RowNumber
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
 from fleet import clock
 from fleet.changes.models import Approval, Event, Revision, Run, StepRun, TargetRun
@@ -114,8 +116,11 @@ def _events(pk: int) -> Any:
 def wave(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """All targets of one wave, a page at a time; what matters most first."""
     frame = frames.load(pk, clock.now())
+    if frame.run is None and frame.revision is not None:
+        # Before the start the address leads to the plan of the wave: it can be sent to a colleague all the same.
+        return redirect(reverse("revision-plan", args=[pk, frame.revision.number]) + f"?wave={number}#devices")
     if frame.run is None or number not in frame.waves:
-        raise Http404(f"Change {pk} has no wave {number} that was started.")
+        raise Http404(f"Change {pk} has no wave {number}.")
     page = max(1, number_in(request, "page", 1))
     first = (page - 1) * PER_PAGE
     rows = frame.run.targets.filter(wave=number).order_by(URGENCY, "name").prefetch_related(_telling_steps())

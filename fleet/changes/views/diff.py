@@ -1,6 +1,8 @@
-"""A unified diff as lines that a page can mark."""
+"""A unified diff as lines that a page can mark, and as two sides beside each other."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 # A diff of a whole configuration may be long; a page shows its beginning and says so.
 SHOWN_LINES = 400
@@ -12,6 +14,36 @@ class Line:
 
     kind: str
     text: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row of two sides: old and new line, without their signs; None where the other side has more. `kind` is
+    "changed", "same" or "place" (then `old` is the text of both)."""
+
+    kind: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class Diff:
+    """A diff in both forms; `lines` for narrow screens and paper, `pairs` for wide ones."""
+
+    lines: tuple[Line, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def words(self) -> str:
+        """ "2 lines added, 1 removed", for whoever does not see the marks."""
+        added, removed = (sum(line.kind == kind for line in self.lines) for kind in ("added", "removed"))
+        return f"{added} line{'' if added == 1 else 's'} added, {removed} removed"
+
+
+def of(diff: str) -> Diff | None:
+    """Both forms of a unified diff, or None of an empty one."""
+    rows = lines(diff)
+    return Diff(rows, tuple(_pairs(rows))) if rows else None
 
 
 def lines(diff: str) -> tuple[Line, ...]:
@@ -27,3 +59,29 @@ def _kind(row: str) -> str:
     if row.startswith(("+++", "---", "@@")):
         return "place"
     return {"+": "added", "-": "removed"}.get(row[:1], "same")
+
+
+def _pairs(rows: Sequence[Line]) -> Iterator[Pair]:
+    """A run of removed lines stands beside the run of added lines that follows it."""
+    removed: list[str] = []
+    added: list[str] = []
+    for line in rows:
+        match line.kind:
+            case "removed":
+                if added:
+                    yield from _both(removed, added)
+                    removed, added = [], []
+                removed.append(line.text[1:])
+            case "added":
+                added.append(line.text[1:])
+            case kind:
+                yield from _both(removed, added)
+                removed, added = [], []
+                text = line.text if kind == "place" else line.text[1:]
+                yield Pair(kind, text, text)
+    yield from _both(removed, added)
+
+
+def _both(removed: Sequence[str], added: Sequence[str]) -> Iterator[Pair]:
+    for old, new in zip_longest(removed, added):
+        yield Pair("changed", old, new)

@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 from fleet.changes.models import Change, Event, FindingOverride, Pulse, Revision, Run, StepRun, TargetRun
 from fleet.changes.models.overrides import in_force
-from fleet.changes.views import access, outlook, progress, shown_findings
+from fleet.changes.views import access, outlook, progress, shown_findings, when
 from fleet.changes.views.progress import Progress
 from fleet.changes.views.shown_findings import ShownFinding
 from fleet.core import explain, gates, overrides
@@ -148,6 +148,11 @@ def newest(change: Change) -> Revision | None:
     return rows.annotate(findings=KeyTransform("findings", "plan")).order_by("-number").first()
 
 
+def revision_numbers(change: Change) -> list[int]:
+    """The newest revisions of a change, the newest first."""
+    return list(change.revisions.order_by("-number").values_list("number", flat=True)[:20])
+
+
 def show(
     request: HttpRequest,
     frame: Frame,
@@ -168,6 +173,7 @@ def show(
         "live_template": f"changes/_{template}.html",
         **_rights(request, frame),
         **_approval(request, frame),
+        **when.shown(frame.change, frame.revision, access.person(request)),
         **content,
     }
     if not access.is_htmx(request) or request.method == "POST":

@@ -1,0 +1,185 @@
+"""Drafting a change by form: choose a recipe, fill in its inputs, select devices, strategy. The engine plans it.
+
+The web process writes a row (models/draft_requests.py); beside the tick the engine makes the draft, or says why not.
+"""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from fleet import clock
+from fleet.changes.models import Change, DraftRequest, RecipeCard, Revision
+from fleet.changes.views import access, draft_form
+from fleet.changes.views import frame as frames
+from fleet.changes.views.access import edits, is_htmx, person, reads
+from fleet.changes.views.actions import change_of, not_mine
+from fleet.changes.views.change import number_in, show_change
+from fleet.changes.views.draft_form import Form
+from fleet.core import explain
+from fleet.core.model import OnFailure, Reason
+from fleet.core.states import CHANGE_MOVES, ChangeState
+from fleet.people.roles import DRAFT
+from inventory.models import Router, Site
+
+NAMES_SHOWN = 60
+
+
+@edits(DRAFT)
+def new(request: HttpRequest) -> HttpResponse:
+    """GET: choose a recipe, or (?recipe=) its form; POST: ask for the draft."""
+    name = (request.POST if request.method == "POST" else request.GET).get("recipe", "")[:63]
+    card = RecipeCard.objects.filter(name=name).first()
+    again = _asked_before(request)
+    if again is not None:
+        card = RecipeCard.objects.filter(name=again.recipe).first()
+        if again.change is not None:
+            return redirect("edit", again.change.pk)
+    if card is None:
+        cards = RecipeCard.objects.all()
+        return render(request, "changes/choose.html", {"cards": cards, "now": clock.now(), "asked": name})
+    if request.method != "POST":
+        form = draft_form.of_request(again) if again is not None else draft_form.fresh(card)
+        return _show(request, card, form)
+    return _ask(request, card, None)
+
+
+def _asked_before(request: HttpRequest) -> DraftRequest | None:
+    """The request of one's own that is to be corrected (?from=)."""
+    pk = number_in(request, "from", 0)
+    rows = DraftRequest.objects.filter(pk=pk, asked_by=person(request)).select_related("change")
+    return rows.first() if pk and request.method != "POST" else None
+
+
+@edits()
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """A new revision of a change that has not started: back to draft, every approval is void."""
+    change = change_of(pk)
+    if refusal := not_mine(request, change):
+        return refusal
+    revision = change.revision
+    if reason := _not_editable(change, revision):
+        return show_change(request, change.pk, refusals=(reason,), status=409)
+    assert revision is not None
+    revision.change = change
+    card = RecipeCard.objects.filter(name=revision.recipe).first()
+    if card is None:
+        wanted = "a recipe that comes with Slipway"
+        reason = Reason("recipe", revision.recipe, wanted, "Revise it by command: ./manage.py plan --revise.")
+        return show_change(request, change.pk, refusals=(reason,), status=409)
+    if request.method == "POST":
+        return _ask(request, card, revision)
+    return _show(request, card, draft_form.of_revision(revision), revision=revision)
+
+
+def _not_editable(change: Change, revision: Revision | None) -> Reason | None:
+    if revision is None:
+        return Reason("plan", "none", "a plan", "Draft a new change.")
+    state = ChangeState(change.state)
+    if state is ChangeState.DRAFT or ChangeState.DRAFT in CHANGE_MOVES[state]:
+        return None
+    return Reason("change", str(state), "not yet started", "Draft a new change.")
+
+
+def _ask(request: HttpRequest, card: RecipeCard, revision: Revision | None) -> HttpResponse:
+    form = draft_form.of_post(request.POST, card)
+    values = draft_form.read(form, card)
+    reasons = list(values.reasons)
+    if revision is not None and request.POST.get("edits", "") != str(revision.number):
+        found = f"revision {request.POST.get('edits', '')[:10] or 'none'} in the form"
+        reasons.append(Reason("revision", found, f"{revision.number}, the newest", "Read the newer one, then edit it."))
+    if reasons:
+        return _show(request, card, form, revision=revision, reasons=tuple(reasons))
+    row = DraftRequest.objects.create(
+        asked_by=person(request),
+        asked_at=clock.now(),
+        change=revision.change if revision is not None else None,
+        edits=revision.number if revision is not None else 0,
+        title=form.texts["title"],
+        ticket=form.texts["ticket"],
+        description=form.texts["description"],
+        recipe=card.name,
+        inputs=dict(values.inputs),
+        names=list(values.names),
+        strategy=dict(values.strategy),
+    )
+    return redirect("draft-request", row.pk)
+
+
+def _show(
+    request: HttpRequest,
+    card: RecipeCard,
+    form: Form,
+    *,
+    revision: Revision | None = None,
+    reasons: tuple[Reason, ...] = (),
+) -> HttpResponse:
+    context = {
+        "now": clock.now(),
+        "card": card,
+        "form": form,
+        "fields": [{**spec, "value": form.inputs.get(spec["name"], "")} for spec in card.inputs],
+        "on_failure": list(OnFailure),
+        "revision": revision,
+        "change": revision.change if revision is not None else None,
+        "voids": revision is not None and revision.change.state not in {ChangeState.DRAFT, ChangeState.REJECTED},
+        "refusals": explain.sentences(reasons),
+        **_places(),
+        **_selected(form, card),
+    }
+    return render(request, "changes/draft.html", context, status=400 if reasons else 200)
+
+
+def _places() -> dict[str, Any]:
+    return {
+        "sites": list(Site.objects.order_by("name").values_list("name", flat=True)[:500]),
+        "roles": list(Router.objects.order_by("role").values_list("role", flat=True).distinct()[:100]),
+    }
+
+
+def _selected(form: Form, card: RecipeCard) -> dict[str, Any]:
+    names, wrong = draft_form.select(form, card)
+    return {
+        "names": names[:NAMES_SHOWN],
+        "count": len(names),
+        "more": len(names) - NAMES_SHOWN,
+        "wrong": explain.sentences(wrong),
+    }
+
+
+@reads
+def selection(request: HttpRequest) -> HttpResponse:
+    """The devices that the selection of a form means; asked while it is filled in."""
+    card = RecipeCard.objects.filter(name=request.GET.get("recipe", "")[:63]).first()
+    if card is None:
+        raise Http404("There is no such recipe.")
+    return render(request, "changes/_selected.html", _selected(draft_form.of_post(request.GET, card), card))
+
+
+@reads
+def draft_request(request: HttpRequest, pk: int) -> HttpResponse:
+    """What came of asking: leads to the draft, or says why there is none. Asks again by itself until then."""
+    row = DraftRequest.objects.select_related("asked_by", "change").filter(pk=pk).first()
+    if row is None:
+        raise Http404(f"There is no draft request {pk}.")
+    if row.ended_at is not None and row.change is not None and not row.left:
+        return _to(request, reverse("change", args=[row.change.pk]))
+    now, seen = clock.now(), frames.engine_seen()
+    context = {
+        "now": now,
+        "row": row,
+        "mine": row.asked_by_id == person(request).pk,
+        "engine_seen": seen,
+        "engine_silent": row.ended_at is None and frames.silent(seen, now),
+    }
+    template = "changes/_draft_request.html" if is_htmx(request) else "changes/draft_request.html"
+    return render(request, template, context)
+
+
+def _to(request: HttpRequest, address: str) -> HttpResponse:
+    if not access.is_htmx(request):
+        return redirect(address)
+    response = HttpResponse()
+    response["HX-Redirect"] = address
+    return response
