@@ -2,11 +2,11 @@
 
 from django.urls import URLPattern, path
 
+from fleet.changes import rooms
 from fleet.changes.views import (
     actions,
     approval_actions,
     change,
-    changes,
     compare,
     device,
     draft,
@@ -20,7 +20,7 @@ from fleet.changes.views import (
 )
 
 urlpatterns: list[URLPattern] = [
-    path("", changes.changes, name="changes"),
+    *rooms.urlpatterns,
     path("stream", stream.stream, name="stream"),
     path("changes/new/", draft.new, name="draft"),
     path("changes/new/devices", draft.selection, name="draft-devices"),

@@ -123,6 +123,23 @@ def withdraw(row: Window | Freeze, person: AbstractBaseUser, now: datetime) -> R
     return ()
 
 
+class _NothingKept(Exception):
+    """Rolls the exchange back."""
+
+
+def exchange(old: Window | Freeze, new: Window | Freeze, person: AbstractBaseUser, now: datetime) -> Reasons:
+    """Withdraw one and keep another in its place, or neither: at no instant is there none, or are there two."""
+    reasons: Reasons = ()
+    try:
+        with transaction.atomic():
+            new.uid = old.uid  # calendars of others see it moved, not another one
+            if reasons := (*withdraw(old, person, now), *add(new)):
+                raise _NothingKept
+    except _NothingKept:
+        return reasons
+    return ()
+
+
 def decide_overrun(recipe: str, policy: str, person: AbstractBaseUser, now: datetime) -> Reasons:
     """What happens to devices of this kind of change that are not finished when their window closes."""
     if policy not in set(OnOverrun):

@@ -69,6 +69,27 @@ def refusals(person: AbstractBaseUser, right: str, names: Collection[str]) -> tu
     return (_outside(person.get_username(), right, outside),) if outside else ()
 
 
+def refusals_of_scope(
+    person: AbstractBaseUser, right: str, *, sites: Collection[str], roles: Collection[str]
+) -> tuple[Reason, ...]:
+    """Why a person may not do this for a scope (empty: all sites, all roles): no one grant covers all of it."""
+    here = [place for place in places(person) if right in RIGHTS[place.role]]
+    if not here or holds_everywhere(person, right):
+        return ()
+    for place in here:
+        at_sites = not place.sites or (sites and set(sites) <= place.sites)
+        for_roles = not place.device_roles or (roles and set(roles) <= place.device_roles)
+        if at_sites and for_roles:
+            return ()
+    wide = f"{', '.join(sorted(roles)) or 'every role'} at {', '.join(sorted(sites)) or 'every site'}"
+    mine = "; ".join(
+        f"{', '.join(sorted(p.device_roles)) or 'every role'} at {', '.join(sorted(p.sites)) or 'every site'}"
+        for p in here
+    )
+    remedy = "Narrow it to what is yours, or ask an administrator for a wider grant."
+    return (Reason("permission", f"{person.get_username()}, with {right} for {mine}", f"it for {wide}", remedy),)
+
+
 def _outside(name: str, right: str, outside: Sequence[tuple[str, str, str]]) -> Reason:
     shown = ", ".join(f"{n} ({role} at {site})" for n, site, role in outside[:5])
     more = f" and {len(outside) - 5} more" if len(outside) > 5 else ""

@@ -8,6 +8,7 @@ APPROVE = "changes.add_approval"
 EDIT = "changes.change_change"
 BREAK_GLASS = "changes.add_breakglass"
 DRAFT = "changes.add_change"
+CALENDAR = "changes.add_window"  # windows and freezes alike: who may open a time may also close one
 
 
 class Role(StrEnum):
@@ -24,5 +25,5 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(),
     Role.OPERATOR: frozenset({OPERATE, BREAK_GLASS, DRAFT}),
     Role.APPROVER: frozenset({APPROVE, DRAFT}),
-    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS, DRAFT}),
+    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS, DRAFT, CALENDAR}),
 }

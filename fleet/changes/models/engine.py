@@ -346,7 +346,13 @@ class Event(models.Model):
     objects = EventQuerySet.as_manager()
 
     class Meta:
-        indexes = (models.Index(fields=["change", "id"], name="event_change"),)
+        indexes = (
+            models.Index(fields=["change", "id"], name="event_change"),
+            # The audit page: newest first over all changes, of one person, of one kind (views/audit.py).
+            models.Index(fields=["at", "id"], name="event_at"),
+            models.Index(fields=["actor", "at", "id"], name="event_actor"),
+            models.Index(fields=["kind", "at", "id"], name="event_kind"),
+        )
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S} {self.text}"

@@ -1,89 +1,78 @@
-"""The first page: what runs now, what needs a person, which devices carry no traffic, and all other changes."""
+"""The list of all changes: by state, person, recipe and words."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from fleet import clock
-from fleet.changes.models import Change, Event, Run, TargetRun
-from fleet.changes.views import access, frame, progress
+from fleet.changes.models import Change, Event, Revision
+from fleet.changes.views import access, frame
 from fleet.changes.views.access import reads
-from fleet.changes.views.progress import Progress
-from fleet.core.states import CHANGE_LIVE, TargetState
+from fleet.core import explain
+from fleet.core.model import Reason
+from fleet.core.states import CHANGE_ENDED, CHANGE_LIVE, ChangeState
 
-PER_PAGE = 25
-# More runs than this at once are counted and linked, not drawn.
-LIVE_SHOWN = 50
-
-
-@dataclass(frozen=True)
-class LiveChange:
-    """A change that runs now."""
-
-    run: Run
-    waves: dict[int, Progress]
-
-    @property
-    def change(self) -> Change:
-        return self.run.revision.change
-
-    @property
-    def whole(self) -> Progress:
-        return progress.of_states((s, n) for p in self.waves.values() for s, n in p.by_state.items())
-
-    @property
-    def wave(self) -> int | None:
-        return progress.open_wave(self.waves)
+PER_PAGE = 50
+# Several states under one word, for those who do not care which.
+_SOME = {
+    "live": tuple(CHANGE_LIVE),
+    "ended": tuple(CHANGE_ENDED),
+    "waiting": (ChangeState.SUBMITTED, ChangeState.APPROVED, ChangeState.SCHEDULED),
+}
+STATES = (
+    ("live", "running or paused"),
+    ("waiting", "submitted to scheduled"),
+    ("ended", "ended"),
+    *((s.value, s.value.replace("_", " ")) for s in ChangeState),
+)
 
 
 @reads
 def changes(request: HttpRequest) -> HttpResponse:
-    """All changes; for htmx the live part."""
-    now = clock.now()
-    live = _live()
-    others = Change.objects.listed().exclude(state__in=CHANGE_LIVE)
-    page = Paginator(others, PER_PAGE).get_page(request.GET.get("page"))
-    held = Q(drained=True) | Q(state=TargetState.STUCK)
-    devices = list(
-        TargetRun.objects.engaged()
-        .filter(held)
-        .select_related("run__revision__change")
-        .defer("run__revision__plan", "run__revision__recipe_text")
-        .prefetch_related(frame.failed_steps())
-        .order_by("drained_at", "name")[: frame.NAMES_SHOWN]
-    )
-    seen = frame.engine_seen()
+    """All changes, newest first; for htmx the live part. 400 with the reasons when the address is not understood."""
+    rows, refusals = _narrowed(request)
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "now": now,
-        "live": live,
-        "live_shown": LIVE_SHOWN,
+        "now": clock.now(),
         "page": page,
-        "drained": [t for t in devices if t.drained],
-        "stuck": [t for t in devices if t.state == TargetState.STUCK],
-        "engine_seen": seen,
-        "engine_silent": bool(live) and frame.silent(seen, now),
+        "states": STATES,
+        "authors": list(User.objects.filter(changes__isnull=False).distinct().order_by("username")[:200]),
+        "recipes": list(Revision.objects.order_by("recipe").values_list("recipe", flat=True).distinct()[:200]),
+        "asked": {k: request.GET.get(k, "") for k in ("state", "author", "recipe", "q")},
+        "refusals": explain.sentences(refusals),
+        "engine_seen": frame.engine_seen(),
         "last_event": Event.objects.order_by("-id").values_list("id", flat=True).first() or 0,
+        "earlier": _address(request, page.number - 1) if page.has_previous() else "",
+        "further": _address(request, page.number + 1) if page.has_next() else "",
+        "room": "changes",
     }
     template = "changes/_list.html" if access.is_htmx(request) else "changes/list.html"
-    return render(request, template, context)
+    return render(request, template, context, status=400 if refusals else 200)
 
 
-def _live() -> list[LiveChange]:
-    """What runs now, newest first. Two queries."""
-    runs = list(
-        Run.objects.live()
-        .select_related("revision__change__author")
-        .defer("revision__plan", "revision__recipe_text")
-        .order_by("-id")[:LIVE_SHOWN]
-    )
-    counts: dict[int, dict[tuple[int, str], int]] = {run.pk: {} for run in runs}
-    rows: Iterable[tuple[int, int, str, int]] = (
-        TargetRun.objects.filter(run__in=runs).values_list("run_id", "wave", "state").annotate(n=Count("id")).order_by()
-    )
-    for run_id, wave, state, n in rows:
-        counts[run_id][wave, state] = n
-    return [LiveChange(run, progress.of_waves(counts[run.pk])) for run in runs]
+def _address(request: HttpRequest, page: int) -> str:
+    query = request.GET.copy()
+    query["page"] = str(page)
+    return f"?{query.urlencode()}"
+
+
+def _narrowed(request: HttpRequest) -> "tuple[QuerySet[Change], list[Reason]]":
+    rows, refusals = Change.objects.listed(), []
+    state, author = request.GET.get("state", ""), request.GET.get("author", "")
+    if state in _SOME:
+        rows = rows.filter(state__in=_SOME[state])
+    elif state in set(ChangeState):
+        rows = rows.filter(state=state)
+    elif state:
+        known = ", ".join([*_SOME, *ChangeState])
+        refusals.append(Reason("state", repr(state[:40]), f"one of {known}", "Choose one from the list."))
+    if author:
+        rows = rows.filter(author__username=author)
+    if recipe := request.GET.get("recipe", ""):
+        rows = rows.filter(pk__in=Revision.objects.filter(recipe=recipe).values("change"))
+    for word in request.GET.get("q", "").split()[:8]:
+        number = Q(pk=int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else Q()
+        rows = rows.filter(Q(title__icontains=word) | Q(ticket__icontains=word) | number)
+    return rows, refusals

@@ -1,0 +1,169 @@
+"""Who did what, when: the events of all changes, newest first, by person, device, change, kind and time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+
+from fleet import clock
+from fleet.changes.models import Event, TargetRun
+from fleet.changes.views.access import reads
+from fleet.core import explain
+from fleet.core.model import Reason
+from fleet.core.states import ChangeState, Control, StepState, TargetState
+from inventory.views import sheet
+from inventory.views.cells import Plain
+
+PER_PAGE = 100
+# What one file holds at most; more is asked for by time.
+MOST_IN_FILE = 50_000
+# Runs that one device was in; older ones are found by their change.
+RUNS_OF_DEVICE = 500
+SUGGESTED = 200
+# The kinds that are no state of anything.
+_OTHER = (
+    "approval given", "break-glass reviewed", "change comment", "change draft", "change edited", "change holds",
+    "change override", "change planned", "change rescheduled", "finding overridden", "run holds", "run resume",
+    "step remedy", "step waits", "target released",
+)  # fmt: skip
+KINDS = tuple(
+    sorted(
+        {
+            *_OTHER,
+            *(f"change {s}" for s in ChangeState),
+            *(f"target {s}" for s in TargetState),
+            *(f"step {s}" for s in StepState),
+            *(f"run {c}" for c in Control if c is not Control.NONE),
+        }
+    )
+)
+FILTERS = ("person", "device", "change", "kind", "since", "until")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks for; `before`: only what is older than this event."""
+
+    person: str = ""
+    device: str = ""
+    change: int | None = None
+    kind: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+def read(said: Mapping[str, str]) -> tuple[Asked, list[Reason]]:
+    """What an address asks for, and what of it cannot be read."""
+    reasons: list[Reason] = []
+    since, until = (_time(name, said.get(name, ""), reasons) for name in ("since", "until"))
+    change, before = (_number(name, said.get(name, ""), reasons) for name in ("change", "before"))
+    if since and until and until < since:
+        found = f"{until:%Y-%m-%d %H:%M}, before {since:%Y-%m-%d %H:%M}"
+        reasons.append(Reason("until", found, "a time after since", "Turn them round."))
+    person, device, kind = (said.get(name, "").strip()[:150] for name in ("person", "device", "kind"))
+    return Asked(person, device, change, kind, since, until, before), reasons
+
+
+def _number(name: str, text: str, reasons: list[Reason]) -> int | None:
+    if not text:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return int(text)
+    reasons.append(Reason(name, repr(text[:40]), "a number", "Write digits only."))
+    return None
+
+
+def _time(name: str, text: str, reasons: list[Reason]) -> datetime | None:
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        reasons.append(Reason(name, repr(text[:40]), "a time such as 2026-11-28T05:00", "Times are UTC."))
+        return None
+
+
+def rows(asked: Asked) -> "QuerySet[Event]":
+    """The events that are asked for, newest first. At most two queries are made for it here.
+
+    One change is read in the order of its chain; everything else in the order of time, for which there are indexes.
+    """
+    found = Event.objects.select_related("seal", "change", "target")
+    if asked.person:
+        found = found.filter(actor=asked.person)
+    if asked.kind:
+        found = found.filter(kind=asked.kind)
+    if asked.device:
+        # As numbers: a join would let the database walk through all events for a device that has few.
+        runs = TargetRun.objects.filter(router__name=asked.device).order_by("-id").values_list("id", flat=True)
+        found = found.filter(target__in=list(runs[:RUNS_OF_DEVICE]))
+    if asked.since:
+        found = found.filter(at__gte=asked.since)
+    if asked.until:
+        found = found.filter(at__lte=asked.until)
+    if asked.change is not None:
+        found = found.filter(change=asked.change)
+        return (found.filter(id__lt=asked.before) if asked.before else found).order_by("-id")
+    if asked.before:
+        at = Event.objects.filter(pk=asked.before).values_list("at", flat=True).first()
+        if at is not None:
+            found = found.filter(Q(at__lt=at) | Q(id__lt=asked.before), at__lte=at)
+    return found.order_by("-at", "-id")
+
+
+@reads
+def audit(request: HttpRequest) -> HttpResponseBase:
+    """The page, or its CSV file with `format=csv`. 400 with the reasons when the address is not understood."""
+    asked, reasons = read(request.GET.dict())
+    wanted = request.GET.get("format", "")
+    if wanted not in {"", "csv"}:
+        reasons.append(Reason("format", repr(wanted[:20]), "csv", "Leave it away for the page."))
+    if wanted == "csv" and not reasons:
+        titles = ("at", "who", "kind", "change", "device", "text", "number", "hash")
+        pks = rows(asked).values_list("pk", flat=True)[:MOST_IN_FILE]
+        return sheet.csv("audit", titles, pks, _values)
+    events = [] if reasons else list(rows(asked)[: PER_PAGE + 1])
+    more, events = len(events) > PER_PAGE, events[:PER_PAGE]
+    said = {k: v for k in FILTERS if (v := request.GET.get(k, ""))}
+    return _page(request, said, events, older=events[-1].pk if more else 0, reasons=reasons)
+
+
+def _page(
+    request: HttpRequest, said: Mapping[str, str], events: Sequence[Event], *, older: int, reasons: Sequence[Reason]
+) -> HttpResponse:
+    context = {
+        "now": clock.now(),
+        "room": "audit",
+        "events": events,
+        "said": said,
+        "chips": [(f"{k}: {v}", "?" + urlencode({o: w for o, w in said.items() if o != k})) for k, v in said.items()],
+        "newest": "?" + urlencode(said) if request.GET.get("before") else "",
+        "older": "?" + urlencode({**said, "before": older}) if older else "",
+        "csv": "?" + urlencode({**said, "format": "csv"}),
+        "most_in_file": MOST_IN_FILE,
+        "kinds": KINDS,
+        "people": ["engine", *User.objects.order_by("username").values_list("username", flat=True)[:SUGGESTED]],
+        "refusals": explain.sentences(reasons),
+    }
+    return render(request, "rooms/audit.html", context, status=400 if reasons else 200)
+
+
+def _values(pks: Sequence[int]) -> list[list[Plain]]:
+    place = {pk: n for n, pk in enumerate(pks)}
+    found = Event.objects.filter(pk__in=pks).select_related("seal", "target")
+    return [_line(event) for event in sorted(found, key=lambda e: place[e.pk])]
+
+
+def _line(event: Event) -> list[Plain]:
+    seal = getattr(event, "seal", None)
+    device = event.target.name if event.target else ""
+    at = event.at.isoformat()
+    hashed = (seal.number, seal.hash) if seal else ("", "")
+    return [at, event.actor, event.kind, event.change_id, device, event.text, *hashed]
