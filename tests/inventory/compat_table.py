@@ -1,4 +1,4 @@
-"""The table of the i40e page of the DPDK guides, as extracted: family, DPDK, driver, firmware, and x where withdrawn."""
+"""The table of the i40e page of the DPDK guides: family, DPDK, driver, firmware, and x where withdrawn."""
 
 DPDK_I40E = """\
 X710/XL710/XXV710,16.04,1.4.25,5.02,
