@@ -1,5 +1,6 @@
 """A unified diff as lines that a page can mark, and as two sides beside each other."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -34,6 +35,11 @@ class Diff:
     pairs: tuple[Pair, ...]
 
     @property
+    def one_sided(self) -> bool:
+        """Is there nothing old that something new stands against? Words of a driver about what it does."""
+        return all(pair.kind == "same" for pair in self.pairs)
+
+    @property
     def words(self) -> str:
         """ "2 lines added, 1 removed", for whoever does not see the marks."""
         added, removed = (sum(line.kind == kind for line in self.lines) for kind in ("added", "removed"))
@@ -43,7 +49,22 @@ class Diff:
 def of(diff: str) -> Diff | None:
     """Both forms of a unified diff, or None of an empty one."""
     rows = lines(diff)
-    return Diff(rows, tuple(_pairs(rows))) if rows else None
+    if not rows:
+        return None
+    if all(line.kind == "same" for line in rows):
+        return Diff(rows, tuple(_said(line.text) for line in rows))
+    return Diff(rows, tuple(_pairs(rows)))
+
+
+# "eth1, combined queues: 4 -> 8", as drivers write where there is no text to compare.
+_FROM_TO = re.compile(r"(.+?): (.*?) -> (.*)")
+
+
+def _said(text: str) -> Pair:
+    found = _FROM_TO.fullmatch(text)
+    if found is None:
+        return Pair("same", text, text)
+    return Pair("changed", f"{found[1]}: {found[2]}", f"{found[1]}: {found[3]}")
 
 
 def lines(diff: str) -> tuple[Line, ...]:
@@ -77,7 +98,7 @@ def _pairs(rows: Sequence[Line]) -> Iterator[Pair]:
             case kind:
                 yield from _both(removed, added)
                 removed, added = [], []
-                text = line.text if kind == "place" else line.text[1:]
+                text = line.text if kind == "place" else line.text.removeprefix(" ")
                 yield Pair(kind, text, text)
     yield from _both(removed, added)
 
