@@ -39,7 +39,7 @@ def test_pages_of_the_inventory(transactional_db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # as every database does by itself in use
     filled_s = time.perf_counter() - began
-    rows = [_measured(client, page) for page in PAGES]
+    rows = [{**measured(client, f"/inventory/{page}"), "page": page} for page in PAGES]
     csv_s = _csv(client)
     title = f"pages of {DEVICES} devices ({DEVICES * scene.PORTS} NICs), {connection.vendor}, {ROUNDS} requests each"
     table = Table(title=title, title_justify="left")
@@ -63,8 +63,8 @@ def test_pages_of_the_inventory(transactional_db: None) -> None:
     console.print(f"{path.relative_to(Path(machine.REPOSITORY))}: written")
 
 
-def _measured(client: Client, page: str) -> dict[str, str | int | float]:
-    address = f"/inventory/{page}"
+def measured(client: Client, address: str) -> dict[str, str | int | float]:
+    """Queries, size, and how long a page takes, over ROUNDS requests."""
     client.get(address)
     with CaptureQueriesContext(connection) as counted:
         response = client.get(address)
@@ -77,7 +77,7 @@ def _measured(client: Client, page: str) -> dict[str, str | int | float]:
         took.append((time.perf_counter() - began) * 1000)
         cpu.append((time.process_time() - began_cpu) * 1000)
     return {
-        "page": page,
+        "page": address,
         "queries": queries,
         "p50_ms": statistics.median(took),
         "cpu_ms": statistics.median(cpu),  # SQLite works in this process: what a page takes on a machine without others

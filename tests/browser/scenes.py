@@ -1,6 +1,6 @@
 """Fills a database with what the pages are looked at with: a running change, a stuck one, drafts, or nothing.
 
-    python -m tests.browser.scenes running|stuck|busy|inventory|empty     (on SLIPWAY_DATABASE_URL, migrated)
+    python -m tests.browser.scenes running|stuck|busy|rooms|inventory|empty     (on SLIPWAY_DATABASE_URL, migrated)
 
 Run as a process of its own, so that a browser test in this process never touches the database from its event loop.
 """
@@ -91,6 +91,20 @@ def busy(now: datetime) -> None:
     builders.pulse(now + timedelta(hours=12))
 
 
+def rooms(now: datetime) -> None:
+    """A stuck change beside a running one on a drawn ring; windows, freezes, policies. mira keeps it all."""
+    from tests.browser import rooms_scene
+    from tests.changes import builders
+
+    author, approver = builders.person("tabitha"), builders.person("rohan")
+    builders.person("mira", is_superuser=True)
+    busy(now)
+    rooms_scene.links()
+    rooms_scene.calendar(author, now)
+    rooms_scene.rules(author, approver, now)
+    rooms_scene.scheduled(author, approver, now)
+
+
 def inventory(now: datetime) -> None:
     """Twenty devices with NICs, facts, profiles and drift; tabitha may draft what repairs it."""
     from django.contrib.auth.models import Permission
@@ -106,7 +120,7 @@ def empty(now: datetime) -> None:
     """Nothing but people."""
 
 
-SCENES = {scene.__name__: scene for scene in (running, stuck, busy, inventory, empty)}
+SCENES = {scene.__name__: scene for scene in (running, stuck, busy, rooms, inventory, empty)}
 
 
 def main(name: str) -> None:

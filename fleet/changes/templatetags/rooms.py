@@ -1,5 +1,7 @@
 """The rows of pages on top: the rooms of the house, and the pages within one."""
 
+from datetime import datetime
+
 from django import template
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -36,6 +38,17 @@ def _row(path: str, shown: list[tuple[str, tuple[str, ...], str]]) -> SafeString
 
 def _inside(path: str, place: str) -> bool:
     return path == place if place == "/" else path.startswith(place)
+
+
+@register.simple_tag(takes_context=True)
+def soon(context: template.Context, instant: datetime) -> SafeString:
+    """When, within some days: "today 23:00", "Sun 01:00", "Sun 29 Nov 01:00". UTC."""
+    days = (instant.date() - context["now"].date()).days
+    day = "today" if days == 0 else f"{instant:%a}" if 0 < days < 7 else f"{instant:%a %d %b}"
+    full = f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{} {}</time>', instant.isoformat(), full, day, f"{instant:%H:%M}"
+    )
 
 
 @register.simple_tag(takes_context=True)

@@ -48,6 +48,8 @@ class Piece:
     @property
     def when(self) -> str:
         """ "01:00-04:00", "until 04:00", "from 23:00", "all day"."""
+        if self.entry.kind is Kind.RUNNING and self.begins:
+            return f"since {self.begins}"  # its end is now, which moves
         match bool(self.begins), bool(self.ends):
             case True, True:
                 return self.begins if self.begins == self.ends else f"{self.begins}–{self.ends}"

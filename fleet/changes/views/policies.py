@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Exists, OuterRef, Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -16,7 +16,7 @@ from fleet.changes.views import access
 from fleet.changes.views.access import APPROVE, acts, reads
 from fleet.core import explain
 from fleet.core.model import Reason
-from fleet.core.standard import APPROVALS_WANTED
+from fleet.core.standard import APPROVALS_WANTED, bound_in_words
 from fleet.people import rights
 
 PER_PAGE = 50
@@ -46,8 +46,9 @@ def standards(request: HttpRequest) -> HttpResponse:
 def _listed(request: HttpRequest, *, refusals: Sequence[Reason] = (), status: int = 200) -> HttpResponse:
     now = clock.now()
     decisions = StandardDecision.objects.select_related("by").order_by("pk")
+    gone = StandardDecision.objects.filter(standard=OuterRef("pk"), decision=StandardDecision.WITHDRAWN)
     rows = StandardChange.objects.select_related("author").prefetch_related(Prefetch("decisions", decisions))
-    rows = rows.annotate(used=Count("uses")).order_by("-expires_at", "name")
+    rows = rows.annotate(used=Count("uses"), ended=Exists(gone)).order_by("ended", "-expires_at", "name")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     who = access.person(request)
     context = {
@@ -81,6 +82,7 @@ def _shown(row: StandardChange, me: int, now: datetime) -> dict[str, object]:
         "mine": row.author_id == me,
         "may_approve": not ended and row.author_id != me and all(d.by_id != me for d in approved),
         "ended": ended,
+        "bounds": [f"{name}: {bound_in_words(value)}" for name, value in sorted(row.bounds.items())],
     }
 
 

@@ -70,12 +70,14 @@ class Scope:
 
 @reads
 def topology(request: HttpRequest) -> HttpResponse:
-    """The drawing; for htmx its live part. Nine queries at most, whatever the size of the fleet."""
+    """The drawing; for htmx its live part. Eleven queries at most, whatever the size of the fleet."""
     now = clock.now()
     if of := request.GET.get("of", ""):
         site = Router.objects.filter(name=of).values_list("site__name", flat=True).first()
         return redirect(f"{reverse('topology')}?{urlencode({'site': site})}" if site else "topology")
     scope, refusals = _scope(request)
+    if scope.domain and not scope.site and (only := _only_site(scope)):
+        return redirect(f"{reverse('topology')}?{urlencode({'site': only})}")
     count = Router.objects.filter(scope.where).count()
     nodes, lines = _drawn(scope, count)
     rows, in_all = topology_rows.shown_held(scope.where, frame.NAMES_SHOWN)
@@ -108,6 +110,12 @@ def _scope(request: HttpRequest) -> tuple[Scope, list[Reason]]:
             return Scope(Q(), ""), [Reason("failure domain", repr(domain), "one of the inventory", remedy)]
         return Scope(Q(site__failure_domain__name=domain), f"failure domain {domain}", "", domain), []
     return Scope(Q(), ""), []
+
+
+def _only_site(scope: Scope) -> str:
+    """The one site of a failure domain, which needs no drawing of its own; empty when there are several or none."""
+    sites = list(Site.objects.filter(failure_domain__name=scope.domain).values_list("name", flat=True)[:2])
+    return sites[0] if len(sites) == 1 else ""
 
 
 def _drawn(scope: Scope, count: int) -> tuple[list[Node], list[Line]]:

@@ -15,6 +15,7 @@ from fleet.changes import calendar
 from fleet.changes import windows as keeping
 from fleet.changes.models import Freeze, OverrunPolicy, Window
 from fleet.changes.models.windows import FreezeQuerySet, WindowQuerySet
+from fleet.changes.templatetags.slipway import duration
 from fleet.changes.views import access
 from fleet.changes.views.access import acts, reads
 from fleet.core import explain
@@ -25,6 +26,17 @@ from fleet.people.roles import CALENDAR
 
 PER_PAGE = 50
 AHEAD = timedelta(days=400)
+# Recurrences that a form suggests, in words.
+WORDS = {
+    "FREQ=DAILY": "every day",
+    "FREQ=WEEKLY": "every week",
+    "FREQ=WEEKLY;BYDAY=TU,TH": "Tuesdays and Thursdays",
+    "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH": "Monday to Thursday",
+    "FREQ=WEEKLY;BYDAY=SU": "Sundays",
+    "FREQ=MONTHLY;BYDAY=2TU": "the second Tuesday of a month",
+    "FREQ=MONTHLY;BYDAY=-1SU": "the last Sunday of a month",
+    "FREQ=YEARLY": "every year",
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +45,12 @@ class Shown:
 
     row: Window | Freeze
     scope: str
+    wall: str
+    again: str
     next: Span | None
     local: str
     open_now: bool
+    over: bool
     wrong: tuple[str, ...]
 
 
@@ -44,9 +59,13 @@ def shown(row: Window | Freeze, now: datetime) -> Shown:
     scope = calendar.in_words(row.sites, row.roles, row.recipes)
     period = row.period()
     if not isinstance(period, Period):
-        return Shown(row, scope, None, "", open_now=False, wrong=explain.sentences(period))
+        wrong = explain.sentences(period)
+        return Shown(row, scope, row.in_words, "", None, "", open_now=False, over=False, wrong=wrong)
     span = next(iter(occurrences(period, now, now + AHEAD)), None)
-    return Shown(row, scope, span, local(span, period), open_now=bool(span and span.start <= now), wrong=())
+    wall = f"{row.day:%a %Y-%m-%d} {row.time:%H:%M}, for {duration(row.length.total_seconds())}, {row.zone}"
+    on, over = bool(span and span.start <= now), span is None and period.rule is None
+    again = WORDS.get(row.recurrence, row.recurrence)
+    return Shown(row, scope, wall, again, span, local(span, period), open_now=on, over=over, wrong=())
 
 
 def local(span: Span | None, period: Period) -> str:

@@ -14,7 +14,7 @@ from fleet import clock
 from fleet.changes import windows as keeping
 from fleet.changes.models import Freeze, Revision, Window
 from fleet.changes.views import access
-from fleet.changes.views.windows import local, standing
+from fleet.changes.views.windows import WORDS, local, standing
 from fleet.changes.windows import Wanted
 from fleet.core import explain
 from fleet.core.model import Reason
@@ -26,15 +26,6 @@ from inventory.models import Router, Site
 
 LOOKED_AHEAD = 6  # occurrences that a look before saving shows
 AHEAD = timedelta(days=1500)  # finds the next 29 February
-SUGGESTED = (
-    ("FREQ=DAILY", "every day"),
-    ("FREQ=WEEKLY;BYDAY=TU,TH", "Tuesdays and Thursdays"),
-    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH", "Monday to Thursday"),
-    ("FREQ=WEEKLY;BYDAY=SU", "Sundays"),
-    ("FREQ=MONTHLY;BYDAY=2TU", "the second Tuesday of a month"),
-    ("FREQ=MONTHLY;BYDAY=-1SU", "the last Sunday of a month"),
-    ("FREQ=YEARLY", "every year"),
-)
 _CLOCK = forms.DateTimeInput(attrs={"type": "datetime-local", "step": 60}, format="%Y-%m-%dT%H:%M")
 _FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -70,7 +61,7 @@ class PeriodForm(forms.Form):
     recipes = forms.MultipleChoiceField(required=False, help_text="Kinds of change. None chosen: all.")
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+        super().__init__(*arguments, label_suffix="", **more)
         for field, names in choices().items():
             had = [n for n in self.initial.get(field, ()) if n not in names]
             chosen = cast(forms.MultipleChoiceField, self.fields[field])
@@ -214,7 +205,7 @@ def _page(
         "looked": looked is not None and not reasons,
         "ahead": _ahead(looked, clock.now()) if looked is not None and not reasons else (),
         "zones": sorted(available_timezones()),
-        "repeats": SUGGESTED,
+        "repeats": WORDS.items(),
         "refusals": explain.sentences(reasons),
     }
     return render(request, "rooms/window_form.html", context, status=status)
