@@ -178,5 +178,6 @@ def sign_in(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
 
 
 def _complains(kind: str, text: str) -> bool:
-    """Errors, but for a refusal (409), and for what htmx logs when a stream or an answer was lost."""
-    return kind == "error" and not re.search(r"409 \(Conflict\)|ERR_|^\[object |^htmx:(sendError|afterRequest)", text)
+    """Errors, but for a refusal (409, 400), and for what htmx logs when a stream or an answer was lost."""
+    known = r"409 \(Conflict\)|400 \(Bad Request\)|ERR_|^\[object |^htmx:(sendError|afterRequest)"
+    return kind == "error" and not re.search(known, text)

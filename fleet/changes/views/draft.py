@@ -13,7 +13,7 @@ from fleet import clock
 from fleet.changes.models import Change, DraftRequest, RecipeCard, Revision
 from fleet.changes.views import access, draft_form
 from fleet.changes.views import frame as frames
-from fleet.changes.views.access import edits, is_htmx, person, reads
+from fleet.changes.views.access import acts, edits, is_htmx, person, reads
 from fleet.changes.views.actions import change_of, not_mine
 from fleet.changes.views.change import number_in, show_change
 from fleet.changes.views.draft_form import Form
@@ -148,13 +148,13 @@ def _selected(form: Form, card: RecipeCard) -> dict[str, Any]:
     }
 
 
-@reads
+@acts()
 def selection(request: HttpRequest) -> HttpResponse:
-    """The devices that the selection of a form means; asked while it is filled in."""
-    card = RecipeCard.objects.filter(name=request.GET.get("recipe", "")[:63]).first()
+    """The devices that the selection of a form means; asked while it is filled in. A POST, since names may be many."""
+    card = RecipeCard.objects.filter(name=request.POST.get("recipe", "")[:63]).first()
     if card is None:
         raise Http404("There is no such recipe.")
-    return render(request, "changes/_selected.html", _selected(draft_form.of_post(request.GET, card), card))
+    return render(request, "changes/_selected.html", _selected(draft_form.of_post(request.POST, card), card))
 
 
 @reads
