@@ -30,7 +30,7 @@ def _row(path: str, shown: list[tuple[str, tuple[str, ...], str]]) -> SafeString
     fits = [max((len(p) for p in (href, *more) if _inside(path, p)), default=0) for href, more, _ in shown]
     best = max(fits, default=0)
     cells = [
-        (href, format_html(' aria-current="page"') if best and fit == best else "", title)
+        (href, format_html(' aria-current="{}"', "page") if best and fit == best else "", title)
         for (href, _, title), fit in zip(shown, fits, strict=True)
     ]
     return format_html_join("", '<a href="{}"{}>{}</a>', cells)

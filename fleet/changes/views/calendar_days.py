@@ -142,11 +142,11 @@ def by_day(entries: Sequence[Entry], days: Sequence[date], zone: tzinfo, today: 
 
 
 def _piece(entry: Entry, start: datetime, end: datetime, zone: tzinfo) -> Piece:
+    if entry.start <= start and entry.end >= end:
+        return Piece(entry, "", "")
     begins = entry.start.astimezone(zone).strftime(LINE) if entry.start >= start else ""
-    ends = entry.end.astimezone(zone).strftime(LINE) if entry.end <= end else ""
-    if entry.end == end:
-        ends = "24:00" if begins else ""
-    return Piece(entry, "" if begins == "00:00" and not ends else begins, ends)
+    ends = entry.end.astimezone(zone).strftime(LINE) if entry.end < end else "24:00" if entry.end == end else ""
+    return Piece(entry, begins, ends)
 
 
 def tracks(entries: Sequence[Entry], days: Sequence[date], zone: tzinfo) -> list[Track]:

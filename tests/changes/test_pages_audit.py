@@ -1,0 +1,111 @@
+"""The audit page: every filter, keyset paging that misses and repeats nothing, what cannot be read."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.http import StreamingHttpResponse
+
+from fleet import clock
+from fleet.changes.models import Event
+from fleet.changes.views import audit
+from tests.changes import builders
+from tests.changes.test_views_pages import as_, page, words
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def events(author: User, approver: User) -> list[int]:
+    """Two changes; the second has 250 events at few instants, some of them of the future."""
+    now = clock.now().replace(microsecond=0)
+    builders.fleet(["bly", "aebi"])
+    run = builders.running(author, approver, builders.plan([["bly"], ["aebi"]]), now - timedelta(hours=2))
+    builders.begin(run, ["bly"], now - timedelta(hours=2))
+    builders.walk(run, "bly", now - timedelta(hours=2))
+    other = builders.draft(author, builders.plan([["aebi"]]), now, title="Other")
+    made = [
+        Event(change=other, at=now - timedelta(minutes=n % 7), actor="engine", kind="step done", text=f"event {n}")
+        for n in range(250)
+    ]
+    Event.objects.bulk_create(made)
+    return list(Event.objects.order_by("-at", "-id").values_list("pk", flat=True))
+
+
+def shown(html: str) -> list[int]:
+    return [int(n) for n in re.findall(r'id="event-(\d+)"', html)]
+
+
+def walk(reader: User, query: str) -> list[int]:
+    """All pages after each other, by their links."""
+    found: list[int] = []
+    address = f"/audit/?{query}"
+    for _ in range(20):
+        html = page(reader, address)
+        found += shown(html)
+        older = re.search(r'href="(\?[^"]*)" rel="next"', html)
+        if older is None:
+            return found
+        address = "/audit/" + older[1].replace("&amp;", "&")
+    raise AssertionError("no end")
+
+
+def test_paging_shows_every_event_once_in_order(events: list[int], reader: User) -> None:
+    assert walk(reader, "") == events
+    assert sorted(walk(reader, "change=2"), reverse=True) == walk(reader, "change=2")
+
+
+def test_each_filter_finds_what_it_says(events: list[int], reader: User, approver: User) -> None:
+    def rows(query: str) -> set[int]:
+        return set(walk(reader, query))
+
+    def those(**where: object) -> set[int]:
+        return set(Event.objects.filter(**where).values_list("pk", flat=True))
+
+    assert rows(f"person={approver}") == those(actor=approver.username) != set()
+    assert rows("kind=step+done&change=1") == those(kind="step done", change=1) != set()
+    assert rows("device=bly") == those(target__name="bly") != set()
+    assert rows("device=nobody") == set()
+    since = clock.now() - timedelta(hours=1)
+    assert rows(f"since={since:%Y-%m-%dT%H:%M}") == those(at__gte=since) != set(events)
+    assert rows(f"until={since:%Y-%m-%dT%H:%M}&device=bly") == those(at__lte=since, target__name="bly")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("change=x", "wanted a number"),
+        ("before=-1", "wanted a number"),
+        ("since=tomorrow", "wanted a time such as"),
+        ("since=0001-01-01T00:00%2B14:00", "wanted a time such as"),
+        ("since=2026-01-02T00:00&until=2026-01-01T00:00", "wanted a time after since"),
+        ("format=pdf", "wanted csv"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(query: str, said: str, reader: User) -> None:
+    response = as_(reader).get(f"/audit/?{query}")
+    assert response.status_code == 400
+    assert said in words(response.content.decode())
+
+
+def test_hostile_text_stays_text(author: User, reader: User) -> None:
+    change = builders.draft(author, builders.plan([["bly"]]), clock.now())
+    Event.objects.create(change=change, at=clock.now(), actor="=cmd()", kind="x", text="<script>alert(1)</script>")
+    assert "&lt;script&gt;alert(1)" in page(reader, "/audit/")
+    response = cast(StreamingHttpResponse, as_(reader).get("/audit/?format=csv"))
+
+    async def whole() -> bytes:
+        return b"".join([piece async for piece in cast(AsyncIterator[bytes], response)])
+
+    text = async_to_sync(whole)().decode()
+    assert text.splitlines()[0] == "at,who,kind,change,device,text,number,hash"
+    assert ",=cmd()," not in text
+
+
+def test_the_kinds_that_are_suggested_are_those_that_are_written(events: list[int]) -> None:
+    written = set(Event.objects.values_list("kind", flat=True))
+    assert written <= set(audit.KINDS)
