@@ -69,20 +69,36 @@ def places(names: Iterable[str], recipe: str) -> dict[str, Place]:
     return {name: Place(site, role, recipe) for name, site, role in rows}
 
 
-def doors(calendar: Calendar, needs: Mapping[Place, float], on: Terms, now: datetime) -> dict[Place, Door]:
-    """The door to each place. `needs`: the longest worst case there, in s; each place is looked at once."""
-    return {place: door(calendar, place, on, now, timedelta(seconds=need)) for place, need in needs.items()}
+Kept = dict[tuple[Place, Terms, float], Door]
+
+
+def doors(
+    calendar: Calendar, needs: Mapping[Place, float], on: Terms, now: datetime, kept: Kept | None = None
+) -> dict[Place, Door]:
+    """The door to each place. `needs`: the longest worst case there, in s; each place is looked at once. `kept`: doors
+    that were looked at before, for who asks for many changes at one instant."""
+    kept = {} if kept is None else kept
+    for place, need in needs.items():
+        if (place, on, need) not in kept:
+            kept[place, on, need] = door(calendar, place, on, now, timedelta(seconds=need))
+    return {place: kept[place, on, need] for place, need in needs.items()}
 
 
 def beginners(
-    canaries: Sequence[tuple[str, float]], where: Mapping[str, Place], calendar: Calendar, on: Terms, now: datetime
+    canaries: Sequence[tuple[str, float]],
+    where: Mapping[str, Place],
+    calendar: Calendar,
+    on: Terms,
+    now: datetime,
+    *,
+    kept: Kept | None = None,
 ) -> list[Beginner]:
     """The devices of the first wave with their doors; who is not in the inventory is left out."""
     known = [(name, float(worst), where[name]) for name, worst in canaries if name in where]
     needs: dict[Place, float] = {}
     for _, worst, place in known:
         needs[place] = max(worst, needs.get(place, 0.0))
-    to = doors(calendar, needs, on, now)
+    to = doors(calendar, needs, on, now, kept)
     return [Beginner(name, worst, to[place]) for name, worst, place in known]
 
 
@@ -186,10 +202,11 @@ def _waiting(book: Book, start: datetime, end: datetime, now: datetime) -> list[
     rows = list(waiting()[:CHANGES_SHOWN])
     where = places({name for s in rows for name, _ in s.canaries}, "")
     made = []
+    kept: Kept = {}
     for row in rows:
         canaries = [(n, w) for n, w in row.canaries]
         mine = {n: Place(where[n].site, where[n].role, row.revision.recipe) for n, _ in canaries if n in where}
-        ahead = outlook(beginners(canaries, mine, book.calendar, terms(row.revision), now), now)
+        ahead = outlook(beginners(canaries, mine, book.calendar, terms(row.revision), now, kept=kept), now)
         worst = timedelta(seconds=max((w for _, w in canaries), default=0.0))
         begins = ahead.at or now
         kind = Kind.BLOCKED if ahead.at is None or (not ahead.holds and row.holds) else Kind.SCHEDULED
