@@ -56,6 +56,8 @@ _SINGLE = frozenset(
         "bgp graceful-shutdown",
     }
 )
+# What vtysh shows when it is off; everything else that is off is not there.
+_SHOWN_OFF = frozenset({"no zebra nexthop kernel enable"})
 _NEIGHBOR_SINGLE = ("remote-as", "description", "update-source", "timers", "local-as", "ebgp-multihop")
 
 
@@ -114,6 +116,10 @@ class FrrConfig:
         Raises UnknownCommand where neither this context nor the global one accepts it, as vtysh walks up the tree.
         """
         words = line.split()
+        if " ".join(words) in _SHOWN_OFF:
+            lines = self.sections[""]
+            lines += [line for line in [" ".join(words)] if line not in lines]
+            return ""
         left = self._left(section, words[0] if words else "!")
         if left is not None:
             return left

@@ -60,6 +60,7 @@ def frr_conf(spec: RouterSpec, ports: tuple[Port, ...], peers: list[Peer]) -> st
         "frr version 8.4.4",
         "frr defaults traditional",
         f"hostname {spec.name}",
+        "no zebra nexthop kernel enable",
         "service integrated-vtysh-config",
     ]
     for port in (p for p in ports if not p.external):

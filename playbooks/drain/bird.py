@@ -76,6 +76,10 @@ class Bird:
         """What the drain adds to the costs at its end."""
         return BIRD_EXTRA_COST - max((s.base for s in switches if s.group is Group.IGP), default=0)
 
+    def notes(self, answers: Mapping[str, Answer]) -> tuple[Reason, ...]:
+        """Nothing: the file that the drain writes is what a restart reads too."""
+        return ()
+
     def denied(self, answers: Mapping[str, Answer], state: State) -> tuple[Reason, ...]:
         """Nothing to add: `birdc eval` shows the constant that is in effect, not the file."""
         return ()

@@ -91,7 +91,7 @@ class Drain:
         UNKNOWN with `{"hold": true}` where the live network does not leave room for one more drained router.
         """
         params = DrainParams.model_validate(step.params)
-        state, _ = look(session, step)
+        state, answers = look(session, step)
         if isinstance(state, Reason):
             return unknown(state)
         if not state.running:
@@ -105,7 +105,7 @@ class Drain:
         artifact = to_artifact(state.running, suite=step.device.suite, extras=steps[:-1])
         stubs = None if state.stub_routers is None else sorted(state.stub_routers)
         data = {**kept_progress(step), "prior_drain": artifact["prior_drain"], "stub_routers": stubs}
-        return Look(Seen.READY, state.notes, data, artifact)
+        return Look(Seen.READY, suite_of(step.device).notes(answers), data, artifact)
 
     def _budget(self, step: Step, state: State) -> tuple[Reason, ...]:
         """The budget against the live network: whoever announces maximum metric counts, whoever drained it."""

@@ -56,7 +56,6 @@ class Frr:
         switches = frr_switches(running.out)
         saved_text = answers["saved"].out if "saved" in answers and answers["saved"].ok else ""
         saved = frr_switches(saved_text) if is_frr_config(saved_text) else None
-        difference = unsaved(running.out, saved_text) if saved is not None else _no_startup()
         has_ospf = any(switch.protocol == "ospf" for switch in switches)
         lsdb, neighbours = _out(answers, "lsdb"), _out(answers, "ospf_neighbours")
         graph = frr_graph(lsdb) if has_ospf else {}
@@ -67,8 +66,14 @@ class Frr:
             stub_routers=None if graph is None else stub_routers(graph) - {own_router_id},
             graph=graph or {},
             neighbours=frr_neighbours(neighbours, _out(answers, "ospf6_neighbours")),
-            notes=(difference,) if difference is not None else (),
         )
+
+    def notes(self, answers: Mapping[str, Answer]) -> tuple[Reason, ...]:
+        """What an approver should know before the router is touched: what is not saved. Two configurations compared."""
+        running, saved = _out(answers, "running"), answers.get("saved")
+        readable = saved is not None and saved.ok and is_frr_config(saved.out)
+        difference = unsaved(running, saved.out) if saved is not None and readable else _no_startup()
+        return (difference,) if difference is not None else ()
 
     def last_extra(self, switches: Iterable[Switch]) -> int:
         """What the drain adds to the costs at its end: the highest of them becomes 65535."""

@@ -29,9 +29,6 @@ _FAMILY = re.compile(r"address-family ipv[46] unicast")
 _AREA6 = re.compile(rf"interface ({_NAME}) area \S+")  # FRR before 8: in the block `router ospf6`
 
 
-# A drain looks at one configuration some ten times and finds it changed twice; reading it is what a look costs (2 ms
-# for 90 lines). Enough for the legs of one process: 100 routers, running and saved, before and after a stage.
-@lru_cache(maxsize=512)
 def frr_switches(config: str) -> tuple[Switch, ...]:
     """Everything in an FRR configuration that draws transit traffic, and whether it is drained.
 
@@ -39,6 +36,26 @@ def frr_switches(config: str) -> tuple[Switch, ...]:
     around it with stale paths for seconds (lab: 345 to 1,165 packets lost). The loopback carries no transit and keeps
     its cost, so that the router stays as reachable as it was.
     """
+    return _switches(_bare(config))
+
+
+# What vtysh puts around a configuration and `write memory` does not: without it both are the same text, read once.
+_AROUND = re.compile(r"\A(?:(?:Building configuration\.\.\.|Current configuration:|!)?[ \t]*\n)+")
+
+
+def _bare(config: str) -> str:
+    """A configuration without the lines before and after it that say nothing."""
+    text = config[match.end() :] if (match := _AROUND.match(config)) else config
+    text = text.rstrip()
+    while text.endswith(("\nend", "\n!")):
+        text = text.rpartition("\n")[0].rstrip()
+    return text
+
+
+# A drain looks at one configuration some ten times and finds it changed twice; reading it is what a look costs (2 ms
+# for 90 lines). Enough for the legs of one process: 100 routers, running and saved, before and after a stage.
+@lru_cache(maxsize=512)
+def _switches(config: str) -> tuple[Switch, ...]:
     nodes = frr_tree.parse(config)
     lines = {node.line for node in nodes}
     old_style = {
@@ -126,7 +143,7 @@ def unsaved(running: str, saved: str) -> Reason | None:
 
     A startup file that was written by hand differs in its defaults, so this informs and does not refuse.
     """
-    if running == saved:
+    if _bare(running) == _bare(saved):
         return None
     now, kept = statements(running), statements(saved)
     only_running = {s for s in now - kept if s != ("end", "")}
@@ -163,23 +180,38 @@ def frr_graph(text: str) -> Graph | None:
     Takes FRR 8.4 ("Router Link States", by area and router) and later (routerLinkStates.areas, lists). Several routers
     on one network are joined by a node of its own, named after its designated router. Stub networks are left out.
     """
+    return _read_database(_AGE.sub("", text))[0]
+
+
+# The routers of an area answer with the same database but for the ages of what is in it.
+_AGE = re.compile(r'"lsaAge":\s*\d{1,5},')
+
+
+# A database of 1,000 routers is some 2 MB; each look of a drain asks for graph and own links of one, and the looks in
+# a row of all routers of an area find the same. Nobody writes into what is returned.
+@lru_cache(maxsize=64)
+def _read_database(text: str) -> tuple[Graph | None, Mapping[str, list[Mapping[str, Json]]]]:
+    """The graph, and by router the links that are no stub networks."""
     found = json_object(text)
     if found is None:
-        return None
+        return None, {}
     states = found.get("Router Link States", found.get("routerLinkStates"))
     if isinstance(states, Mapping) and isinstance(states.get("areas"), Mapping):
         states = states["areas"]
     if not isinstance(states, Mapping):
-        return None
+        return None, {}
     graph: dict[str, dict[str, int]] = {}
+    links: dict[str, list[Mapping[str, Json]]] = {}
     for area in states.values():
         lsas = area.values() if isinstance(area, Mapping) else area if isinstance(area, list) else ()
         for lsa in lsas:
             router = lsa.get("advertisingRouter") if isinstance(lsa, Mapping) else None
             if isinstance(router, str):
-                for link in _transit(lsa.get("routerLinks")):
+                listed = _transit(lsa.get("routerLinks"))
+                links.setdefault(router, []).extend(listed)
+                for link in listed:
                     _join(graph, router, link)
-    return graph
+    return graph, links
 
 
 def _transit(links: Json) -> list[Mapping[str, Json]]:
@@ -246,10 +278,10 @@ def frr_own_costs(lsdb: str, neighbours: str, router_id: str) -> Mapping[str, in
     """
     by_address = {
         str(link.get("routerInterfaceAddress")): link["tos0Metric"]
-        for link in _own_links(lsdb, router_id)
+        for link in _read_database(_AGE.sub("", lsdb))[1].get(router_id, ())
         if isinstance(link.get("tos0Metric"), int)
     }
-    found = json_object(neighbours)
+    found = _neighbours_object(neighbours)
     listed = found.get("neighbors") if found is not None else None
     rows = (
         [row for rows in listed.values() if isinstance(rows, list) for row in rows]
@@ -260,24 +292,14 @@ def frr_own_costs(lsdb: str, neighbours: str, router_id: str) -> Mapping[str, in
     return {name: by_address[address] for name, _, address in names if address in by_address}
 
 
-def _own_links(lsdb: str, router_id: str) -> list[Mapping[str, Json]]:
-    found = json_object(lsdb) or {}
-    states = found.get("Router Link States", found.get("routerLinkStates"))
-    if isinstance(states, Mapping) and isinstance(states.get("areas"), Mapping):
-        states = states["areas"]
-    links: list[Mapping[str, Json]] = []
-    for area in states.values() if isinstance(states, Mapping) else ():
-        lsas = area.values() if isinstance(area, Mapping) else area if isinstance(area, list) else ()
-        for lsa in lsas:
-            if isinstance(lsa, Mapping) and lsa.get("advertisingRouter") == router_id:
-                links += _transit(lsa.get("routerLinks"))
-    return links
+# Asked for twice by each look; the next look of the same router finds other timers in it.
+_neighbours_object = lru_cache(maxsize=64)(json_object)
 
 
 def frr_neighbours(ospf: str, ospf6: str) -> Mapping[str, frozenset[str]]:
     """Router ids that are Full, by protocol; a protocol whose answer cannot be read is absent."""
     made: dict[str, frozenset[str]] = {}
-    v2, v3 = json_object(ospf), json_object(ospf6)
+    v2, v3 = _neighbours_object(ospf), json_object(ospf6)
     by_router = v2.get("neighbors") if v2 is not None else None
     if isinstance(by_router, Mapping):
         made["ospf"] = frozenset(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fleet.core.model import Json, Reason
+from fleet.core.model import Json
 
 
 class Group(StrEnum):
@@ -52,7 +52,6 @@ class State:
     stub_routers: frozenset[str] | None = None  # other routers that announce maximum metric; None: cannot be seen
     graph: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # routers and their costs, as announced
     neighbours: Mapping[str, frozenset[str]] | None = None  # "ospf" | "ospf3" -> router ids that are Full
-    notes: tuple[Reason, ...] = ()
 
     def of(self, group: Group) -> tuple[Switch, ...]:
         return tuple(switch for switch in self.running if group.covers(switch.group))

@@ -8,6 +8,9 @@ from playbooks.facts.text import address_in, family_of, is_address, mapping, who
 # Each address costs the router one `ip route get` (2 ms) and one lookup in zebra or BIRD.
 PER_FAMILY = 8
 _CANDIDATES = 16
+# Of these, peers that come before any route: they are the next hops on which other routes hang, and one whose route
+# the kernel has refused takes them all down at the next drain (FRR 8.4.4, seen on the lab's ring).
+_PEERS_FIRST = 4
 # Above this many routes in the kernel, printing them all costs seconds and tens of megabytes on the router.
 LISTED_UP_TO = 20_000
 # For full tables: addresses of well-known services far apart; whatever route covers them is compared.
@@ -26,13 +29,15 @@ def few_routes(routes: Json) -> bool:
 def candidates(
     asked: Sequence[str], peers: Sequence[str], listed: Sequence[tuple[str, str]], *, full_table: bool
 ) -> list[str]:
-    """At most 16 addresses of each family: those asked for, then routes, one of each next hop in turn, then peers.
+    """At most 16 addresses of each family: those asked for, four peers, routes (of each next hop in turn), peers.
 
     `listed`: (prefix, next hops) of the kernel. The same input gives the same candidates.
     """
+    behind = [a for a in peers if is_address(a) and not a.startswith("fe80:")]
     wanted = [a for a in asked if is_address(a)]
+    wanted += _some_of_each(behind, _PEERS_FIRST)
     wanted += list(FAR) if full_table else _spread(listed)
-    wanted += [a for a in peers if is_address(a) and not a.startswith("fe80:")]
+    wanted += behind
     return _some_of_each(wanted, _CANDIDATES)
 
 

@@ -42,6 +42,15 @@ def test_zebra_with_it_without_ipv6_or_unknown_is_not() -> None:
     assert not of("frr", {}) and not of("none", {}) and not of("bird", {})
 
 
+def test_zebra_that_keeps_nexthop_groups_in_the_kernel_is_named_with_what_to_do() -> None:
+    config = "frr version 8.4.4\nrouter ospf\nexit\n"
+    (said,) = of("frr", {"running_config": config, "version": "8.4.4"})
+    assert "nexthop groups in the kernel (FRR 8.4.4)" in said and 'Configure "no zebra nexthop kernel enable"' in said
+    assert not of("frr", {"running_config": "no zebra nexthop kernel enable\n" + config, "version": "8.4.4"})
+    assert not of("frr", {"running_config": config, "version": "10.1"}), "not seen there: nothing is said"
+    assert not of("frr", {"running_config": config}) and not of("frr", {"version": "8.4.4"})
+
+
 def test_the_options_come_from_the_process_itself() -> None:
     assert parse_frr.zebra_options(f"412 {ZEBRA}\n") == "-d -F traditional -A 127.0.0.1 -s 90000000"
     assert parse_frr.zebra_options("412 /usr/lib/frr/zebra\n") == ""

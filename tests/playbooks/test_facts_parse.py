@@ -278,8 +278,10 @@ def test_facts_keep_the_digest_of_the_configuration_as_it_was() -> None:
 def test_samples_are_routes_of_every_next_hop_in_turn_and_only_what_goes_to_a_router() -> None:
     listed = [("10.0.0.0/24", "A"), ("10.0.1.0/24", "B"), ("10.0.2.0/24", "A"), ("10.255.0.1", "C"), ("default", "A")]
     found = samples.candidates(["192.0.2.1", "nonsense"], ["10.255.0.9", "fe80::1"], listed, full_table=False)
-    assert found[:4] == ["192.0.2.1", "10.0.0.1", "10.0.1.1", "10.255.0.1"]
-    assert "10.255.0.9" in found and "fe80::1" not in found and "10.0.2.1" in found
+    assert found[:5] == ["192.0.2.1", "10.255.0.9", "10.0.0.1", "10.0.1.1", "10.255.0.1"]
+    assert "fe80::1" not in found and "10.0.2.1" in found
+    behind = samples.candidates([], [f"10.255.0.{n}" for n in range(1, 9)], listed, full_table=False)
+    assert behind[:5] == ["10.255.0.1", "10.255.0.2", "10.255.0.3", "10.255.0.4", "10.0.0.1"], "next hops come first"
     many = samples.candidates([], [], [(f"10.{n}.0.0/16", str(n)) for n in range(60)], full_table=False)
     assert len(many) == 16
     assert set(samples.candidates([], [], listed, full_table=True)) == set(samples.FAR)
