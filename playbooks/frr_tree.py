@@ -55,7 +55,10 @@ def _nodes(lines: Sequence[tuple[int, str]]) -> tuple[Node, ...]:
             end += 1
         # Deeper than anything FRR has: taken as flat, so that hostile indentation cannot exhaust the stack.
         under = lines[at + 1 : end]
-        made.append(Node(line, _nodes(under) if depth < 16 else tuple(Node(text) for _, text in under)))
+        if not under:  # nine lines of ten
+            made.append(Node(line))
+        else:
+            made.append(Node(line, _nodes(under) if depth < 16 else tuple(Node(text) for _, text in under)))
         at = end
     return tuple(made)
 

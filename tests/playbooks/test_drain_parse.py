@@ -192,3 +192,24 @@ def test_no_text_makes_a_parser_raise(text: str) -> None:
     parse.frr_ospf_is_stub(text)
     parse.forwarded(text, text, text)
     parse.unsaved(text, "")
+
+
+def test_a_configuration_is_the_same_whatever_vtysh_prints_around_it() -> None:
+    saved = recorded("frr-01-baseline", "running_config.txt")
+    bare = saved[saved.index("frr version") :]
+    bare = bare[: bare.rindex("\nend")] if bare.rstrip().endswith("\nend") else bare
+    around = f"Building configuration...\n\nCurrent configuration:\n!\n{bare.rstrip()}\n!\nend\n"
+    assert parse.unsaved(around, bare) is None
+    assert parse.frr_switches(around) == parse.frr_switches(bare) != ()
+    # What stands before the heading in a file written by hand is part of it.
+    by_hand = f"router ospf\n max-metric router-lsa administrative\n!\n{bare}"
+    assert parse.unsaved(around, by_hand) is not None
+    assert any(switch.protocol == "ospf" and switch.drained for switch in parse.frr_switches(by_hand))
+
+
+def test_ages_of_a_database_do_not_matter_and_costs_do() -> None:
+    text = recorded("frr-01-baseline", "ospf_db_router_self.json")
+    older = text.replace('"lsaAge": ', '"lsaAge": 1')
+    assert older != text and parse.frr_graph(older) == parse.frr_graph(text) is not None
+    dearer = text.replace('"tos0Metric": 10', '"tos0Metric": 65535')
+    assert dearer != text and parse.frr_graph(dearer) != parse.frr_graph(text)
