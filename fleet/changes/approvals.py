@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from fleet.changes import transitions
 from fleet.changes.models import (
@@ -292,11 +293,16 @@ def void(change: Change, revision: Revision, reasons: Sequence[Reason], by: str,
     return True
 
 
+def may_run_out() -> "QuerySet[Change]":
+    """Changes that wait under a rule whose approvals run out."""
+    waiting = [ChangeState.SUBMITTED, ChangeState.APPROVED, ChangeState.SCHEDULED]
+    return Change.objects.filter(state__in=waiting, revisions__rules__runs_out=True).distinct()
+
+
 def expire(now: datetime) -> int:
     """Close every change whose approval ran out before it started. One query while none can run out."""
-    waiting = [ChangeState.SUBMITTED, ChangeState.APPROVED, ChangeState.SCHEDULED]
     count = 0
-    for change in Change.objects.filter(state__in=waiting, revisions__rules__runs_out=True).distinct():
+    for change in may_run_out():
         revision = change.revision
         if revision is None or BreakGlass.objects.filter(revision=revision).exists():
             continue

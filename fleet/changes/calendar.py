@@ -26,6 +26,9 @@ class Book:
         return self.overrun.get(recipe, OnOverrun.FINISH)
 
 
+NOTHING = Book(Calendar())  # where there is no window, no freeze, and no policy
+
+
 def load() -> Book:
     """Read it. Three queries, however much there is."""
     windows, freezes, unreadable = [], [], []

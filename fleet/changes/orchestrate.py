@@ -11,8 +11,8 @@ from typing import assert_never
 
 from django.db import transaction
 
-from fleet.changes import approvals, calendar, dispatch, scheduled, seals, snapshots, transitions, way_back
-from fleet.changes.models import Overrun, Pulse, Run, StepRun, TargetRun
+from fleet.changes import approvals, calendar, dispatch, scheduled, seals, snapshots, standing, transitions, way_back
+from fleet.changes.models import Overrun, Run, StepRun, TargetRun
 from fleet.core import decide, explain
 from fleet.core.states import STEP_FAILED, STEP_OPEN, ChangeState, Control
 from fleet.core.target import can_roll_back
@@ -23,10 +23,12 @@ ENGINE = "engine"
 
 def tick(now: datetime) -> int:
     """One round over all live runs. Returns how many targets were handed to workers."""
-    Pulse.objects.update_or_create(name="tick", defaults={"at": now})
-    book = calendar.load()
-    approvals.expire(now)
-    scheduled.start_due(book, now)
+    there = standing.beat(now)
+    book = calendar.load() if there.calendar else calendar.NOTHING
+    if there.running_out:
+        approvals.expire(now)
+    if there.scheduled:
+        scheduled.start_due(book, now)
     sent = 0
     live = Run.objects.live().select_related(
         "revision__change", "revision__schedule__window", "revision__window_override"
