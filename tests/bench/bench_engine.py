@@ -45,6 +45,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
         "device steps",
         "steps/s",
         "queries/step",
+        "of them keeps",
         "queries/tick",
         "engine wall",
         "script wall",
@@ -62,6 +63,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
             str(engine["device_steps"]),
             str(engine["device_steps_per_s"]),
             str(engine["queries_per_device_step"]),
+            str(engine["keeps_per_device_step"]),
             str(engine["queries_per_idle_tick"]),
             f"{engine['wall_s']} s",
             f"{script['wall_s']} s",
@@ -71,7 +73,7 @@ def test_engine_beside_a_bare_script(tmp_path: Path) -> None:
             f"{row['stop']['last_claim_s']} s",
         )
         assert engine["device_steps"] >= row["routers"] * 5
-    console = Console(width=165)
+    console = Console(width=180)
     console.print(table)
     for row in rows:
         console.print(f"{row['routers']} routers: " + "; ".join(did(side, row[side]) for side in ("engine", "script")))
