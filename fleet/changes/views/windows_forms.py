@@ -61,7 +61,7 @@ class PeriodForm(forms.Form):
     recipes = forms.MultipleChoiceField(required=False, help_text="Kinds of change. None chosen: all.")
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, label_suffix="", **more)
+        super().__init__(*arguments, **{"label_suffix": "", **more})
         for field, names in choices().items():
             had = [n for n in self.initial.get(field, ()) if n not in names]
             chosen = cast(forms.MultipleChoiceField, self.fields[field])
