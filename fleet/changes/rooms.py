@@ -1,4 +1,4 @@
-"""Addresses of the pages that are about more than one change: first page, calendar, topology, audit, rules."""
+"""Addresses of the pages that are about more than one change: first page, list, calendar, topology, audit, rules."""
 
 from django.urls import URLPattern, path
 
