@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fleet.changes import calendar, dispatch, legs, orchestrate, snapshots, transitions
-from fleet.changes.models import Run, TargetRun
+from fleet.changes import calendar, dispatch, legs, orchestrate, snapshots, standing, transitions
+from fleet.changes.models import OverrunPolicy, Run, TargetRun
 from fleet.core.decide import is_failing
 from fleet.core.states import Control, TargetState
 from tests.changes import builders
@@ -159,3 +159,11 @@ def test_a_tick_and_a_shard_take_the_same_queries_for_ten_and_for_a_hundred(
         TargetRun.objects.filter(run=run).update(engaged=False)
     assert ticks[0] == ticks[1], ticks
     assert shards[0] == shards[1] <= 6, shards
+
+
+def test_a_tick_with_nothing_ahead_asks_what_there_is_with_one_query(transactional_db: None) -> None:
+    assert standing.beat(NOW) == standing.Standing(calendar=False, running_out=False, scheduled=False)
+    assert queries(lambda: standing.beat(NOW)) == 2
+    OverrunPolicy.objects.create(recipe="sysctl", policy="finish", by=builders.person("ada"), at=NOW)
+    assert standing.beat(NOW).calendar
+    assert queries(lambda: standing.beat(NOW)) == 2
