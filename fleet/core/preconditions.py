@@ -19,12 +19,21 @@ FACTS = "facts"  # key under which the facts stand in `PlannedStep.expected` of 
 def expected_of(facts: Mapping[str, Any]) -> dict[str, Json]:
     """The facts that a plan depends on, as path -> value, sorted; what is unknown is left out."""
     found = {path: value for path in _ALWAYS if (value := at(facts, path)) is not None}
-    queues = facts.get(_PER_INTERFACE)
+    queues = queues_of(facts)
     if isinstance(queues, Mapping):
         for name, amounts in queues.items():
             if isinstance(amounts, Mapping):
                 found |= {f"{_PER_INTERFACE}.{name}.{k}": v for k, v in amounts.items() if k != "max"}
     return dict(sorted(found.items()))
+
+
+def queues_of(facts: Mapping[str, Any]) -> Json:
+    """Interface > queues: a measurement has them so, an observation has them among what it says of each interface."""
+    interfaces = facts.get("interfaces")
+    if _PER_INTERFACE in facts or not isinstance(interfaces, Mapping):
+        return facts.get(_PER_INTERFACE)
+    channels = {name: about.get("channels") for name, about in interfaces.items() if isinstance(about, Mapping)}
+    return {name: amounts for name, amounts in channels.items() if isinstance(amounts, Mapping)}
 
 
 def at(facts: Mapping[str, Any], path: str) -> Json:
@@ -54,6 +63,7 @@ def moved(device: str, expected: Mapping[str, Json], facts: Mapping[str, Any], *
     `since`: where the new facts are from, in words ("observed 2026-01-05 05:00 UTC", "on the device now").
     """
     reasons = []
+    facts = {**facts, _PER_INTERFACE: queues_of(facts)}
     for path, wanted in sorted(expected.items()):
         found = at(facts, path)
         if found != wanted:

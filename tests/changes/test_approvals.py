@@ -91,7 +91,7 @@ def test_stages_are_met_one_after_the_other_and_the_page_says_what_is_missing(au
     policy("edge", ("noc", 1), ("core", 2), roles=["edge"])
     change = builders.submitted(author, PLAN, NOW)
     noc, core, second = member("noc1", "noc"), member("core1", "core"), member("core2", "core")
-    assert "edge, noc: 0 of 1 , wanted 1 more of noc" in page(noc, change)
+    assert "edge, noc 0 of 1 wanted 1 more of noc" in page(noc, change)
     assert [r.subject for r in decide(change, core)] == ["stage noc of edge"]
     assert "You cannot approve it stage noc of edge: found core1 in core" in page(core, change)
     assert decide(change, noc) == ()

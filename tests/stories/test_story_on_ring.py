@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from fleet import clock
+from fleet.changes import lifecycle
+from fleet.changes.models import Change, Run
 from inventory.models import CollectionRun, Daemon, Observation, Software
 from lab import netns
 from lab.netns.probes import Probes
 from tests import needs
 from tests.stories import engines
-from tests.stories.stage import Stage, targets, wait_ended
+from tests.stories.stage import Stage, targets, wait_ended, wait_until
 
 # With the drain nothing is lost on a quiet machine: 0 of some 4,000,000 in the drill's rounds of ten. The test runs
 # where everything else runs too, and one stall of a busy machine costs a burst; without the drain a restart of these
@@ -61,6 +64,32 @@ def test_six_real_routers_are_seen_and_are_the_same_a_moment_later(stage: Stage)
     assert Daemon.objects.filter(name__in=["bgpd", "bird"], started_at__isnull=False).count() == 6
 
 
+def test_what_moved_between_approval_and_start_is_named_and_holds(stage: Stage) -> None:
+    """Seen by a collection: refused at the start. Not seen by any: the baseline finds it, and nothing is touched."""
+    change = stage.draft("daemon-restart", {}, ["lang"])
+    stage.approve(change)
+    queues("lang", 3)
+    try:
+        call_command("collect", "lang", stdout=StringIO())
+        refused = lifecycle.start(change, stage.author, clock.now())
+        assert [r.subject for r in refused][:1] == ["lang, queues.eth3.rx"], refused
+        change.refresh_from_db()
+        assert change.state == "draft", "the approval is void"
+
+        unseen = stage.draft("daemon-restart", {}, ["lang"])
+        stage.approve(unseen)
+        queues("lang", 2)
+        assert lifecycle.start(unseen, stage.author, clock.now()) == ()
+        wait_until(lambda: paused(unseen), within_s=60, what="a pause that names what moved")
+        run = Run.objects.get(revision__change=unseen)
+        assert "lang, queues.eth3.rx: found 2 (on the device now), wanted 3" in run.control_reason
+        assert targets(unseen)["lang"].state == "pending", "nothing was touched"
+        assert lifecycle.abort(unseen, stage.author, clock.now()) == ()
+        wait_ended(unseen, within_s=60)
+    finally:
+        queues("lang", 4)
+
+
 def test_an_frr_and_a_bird_router_are_restarted_under_the_probes(stage: Stage) -> None:
     boots = {name: boot_id(name) for name in ("dekker", "wells")}
     probes = Probes.start()
@@ -88,6 +117,16 @@ def test_a_router_that_cuts_off_its_own_management_puts_itself_back(stage: Stage
     assert seen["dekker"].state == "pending"
     assert change.state == "rolled_back"
     assert netns.exec_on(name, ["vtysh", "-c", "show running-config"]).stdout == before
+
+
+def queues(name: str, combined: int) -> None:
+    done = netns.exec_on(name, ["ethtool", "-L", "eth3", "rx", str(combined), "tx", str(combined)])
+    assert done.returncode == 0, done.stderr
+
+
+def paused(change: Change) -> bool:
+    change.refresh_from_db()
+    return change.state == "paused"
 
 
 def boot_id(name: str) -> str:
