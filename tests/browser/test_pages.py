@@ -77,7 +77,7 @@ def test_the_author_is_refused_and_a_second_person_approves(site: Start, sign_in
     theirs.get_by_role("link", name="Read the plan").click()
     expect(theirs.locator("#device-bly")).to_contain_text("+eth0 combined 8")
     theirs.go_back()
-    theirs.get_by_label("Comment").fill("Read it.")
+    theirs.get_by_role("textbox", name="Comment (a rejection").fill("Read it.")
     theirs.get_by_role("button", name="Approve").click()
     expect(theirs.get_by_text("Approved: digest")).to_be_visible()
     # Her page, still open, hears of it by itself: first the refusal, now the approval.
