@@ -6,7 +6,7 @@ SHELL := /bin/sh
 RUN := .venv/bin
 PYTEST ?=
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
-DATABASE_TESTS := $(wildcard tests/changes tests/inventory tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
+DATABASE_TESTS := $(wildcard tests/changes tests/inventory tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
 
 .PHONY: help bootstrap demo test test-sqlite test-postgresql lint fix docs bench
 .PHONY: test-vm test-vpp proof-faults proof-scale proof-peers proof-security

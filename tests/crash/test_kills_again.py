@@ -11,7 +11,8 @@ from tests.crash.test_kills_one_by_one import ALL, FRAGMENTS, bench
 
 __all__ = ["bench"]  # the fixture
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1800)]
+# Many short-lived processes on one database: where they meet is the server's business more than the file's.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1800), pytest.mark.postgresql]
 
 # Requests that each worker gets through before it dies. An act needs some in a row (a drain of BIRD: 5), or nothing
 # would ever be done.

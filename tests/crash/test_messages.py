@@ -18,7 +18,8 @@ from tests.stories.stage import Stage, targets, wait_ended, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("bly", "dekker", "wells")
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Workers of Celery run over PostgreSQL in production, and these take half a minute each: once is enough.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.stories.stage import Stage, wait_until
 
 __all__ = ["fleet", "stage"]  # the fixtures
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400), pytest.mark.postgresql]
 
 AWAY_S = 2.0  # Redis, each time: longer than a worker's first attempt to connect again (at once, then after 2 s)
 AGAIN_S = 0.5  # until a worker that ended is started again; Docker waits for 0.1 s and more each time
@@ -96,7 +96,7 @@ def test_redis_killed_twice_in_the_middle(
     with supervised(child_environment, redis_server, tmp_path) as keeper:
         change = stage.start("quick-restart", {}, NAMES)
         for state in ("draining", "verifying"):
-            wait_until(someone(change, state), within_s=60, what=f"a target {state}")
+            wait_until(someone(change, state), within_s=120, what=f"a target {state}")
             redis_server.kill()
             time.sleep(AWAY_S)
             redis_server.start()
