@@ -56,7 +56,9 @@ def walk(reader: User, query: str) -> list[int]:
 
 def test_paging_shows_every_event_once_in_order(events: list[int], reader: User) -> None:
     assert walk(reader, "") == events
-    assert sorted(walk(reader, "change=2"), reverse=True) == walk(reader, "change=2")
+    one = Event.objects.values_list("change", flat=True).latest("pk")
+    of_one = list(Event.objects.filter(change=one).order_by("-pk").values_list("pk", flat=True))
+    assert walk(reader, f"change={one}") == of_one != []
 
 
 def test_each_filter_finds_what_it_says(events: list[int], reader: User, approver: User) -> None:
@@ -67,7 +69,8 @@ def test_each_filter_finds_what_it_says(events: list[int], reader: User, approve
         return set(Event.objects.filter(**where).values_list("pk", flat=True))
 
     assert rows(f"person={approver}") == those(actor=approver.username) != set()
-    assert rows("kind=step+done&change=1") == those(kind="step done", change=1) != set()
+    done = Event.objects.filter(kind="step done").values_list("change", flat=True).first()
+    assert rows(f"kind=step+done&change={done}") == those(kind="step done", change=done) != set()
     assert rows("device=bly") == those(target__name="bly") != set()
     assert rows("device=nobody") == set()
     since = clock.now() - timedelta(hours=1)
