@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from inventory.views import compat, devices, drift, edit, imports, nics, places, saved, wanted
+from inventory.views import blades, compat, devices, drift, edit, imports, nics, places, saved, wanted
 
 urlpatterns: list[URLPattern] = [
     path("devices/", devices.devices, name="inventory-devices"),
@@ -16,6 +16,10 @@ urlpatterns: list[URLPattern] = [
     path("artifacts/", wanted.artifacts, name="inventory-artifacts"),
     path("consoles/", wanted.consoles, name="inventory-consoles"),
     path("credentials/", wanted.credentials, name="inventory-credentials"),
+    path("beacons/", blades.beacons, name="inventory-beacons"),
+    path("ucs-domains/", blades.ucs_domains, name="inventory-ucs-domains"),
+    path("adapter-policies/", blades.adapter_policies, name="inventory-adapter-policies"),
+    path("service-profiles/", blades.service_profiles, name="inventory-service-profiles"),
     path("drift/", drift.drift, name="inventory-drift"),
     path("drift.json", drift.drift_json, name="inventory-drift-json"),
     path("compat/", compat.compat, name="inventory-compat"),

@@ -21,13 +21,18 @@ ROOMS = (
     ("inventory-artifacts", "Software"),
     ("inventory-links", "Links"),
     ("inventory-sites", "Sites"),
+    ("inventory-service-profiles", "UCS"),
     ("inventory-consoles", "Access"),
     ("inventory-imports", "Imports"),
 )
 # Smaller lists that share a room, so that the row of rooms stays readable.
 WITHIN = {
     "inventory-profiles": (("inventory-assignments", "Assignments"),),
-    "inventory-links": (("inventory-externals", "Externals"),),
+    "inventory-links": (("inventory-externals", "Externals"), ("inventory-beacons", "Beacons")),
+    "inventory-service-profiles": (
+        ("inventory-adapter-policies", "Adapter policies"),
+        ("inventory-ucs-domains", "UCS domains"),
+    ),
     "inventory-sites": (("inventory-failure-domains", "Failure domains"),),
     "inventory-consoles": (("inventory-credentials", "Credentials"),),
 }

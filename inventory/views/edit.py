@@ -53,6 +53,12 @@ THINGS = (
           note="Fill in exactly what the level says: a role, a site, a NIC model or a device; nothing for the fleet."),
     Thing("artifact", "artifacts", "artifact", forms.ArtifactForm, "inventory-artifacts"),
     Thing("console", "consoles", "console", forms.ConsoleForm, "inventory-consoles"),
+    Thing("beacon", "beacons", "beacon", forms.BeaconForm, "inventory-beacons"),
+    Thing("ucs-domain", "ucs-domains", "UCS domain", forms.UcsDomainForm, "inventory-ucs-domains"),
+    Thing("adapter-policy", "adapter-policies", "adapter policy", forms.AdapterPolicyForm,
+          "inventory-adapter-policies", note="What is saved here is what the inventory knows; no domain is touched."),
+    Thing("service-profile", "service-profiles", "service profile", forms.ServiceProfileForm,
+          "inventory-service-profiles", note="What is saved here is what the inventory knows; no domain is touched."),
     Thing("credential", "credentials", "credential", forms.CredentialForm, "inventory-credentials",
           note="Say where the secret lies, never the secret itself."),
 )  # fmt: skip

@@ -131,6 +131,35 @@ class ConsoleForm(ModelForm):
         fields = ("router", "kind", "address", "port", "credential")
 
 
+class BeaconForm(ModelForm):
+    router = ByName(models.Router, label="Device")
+
+    class Meta:
+        model = models.Beacon
+        fields = ("router", "prefix", "test_address")
+
+
+class UcsDomainForm(ModelForm):
+    class Meta:
+        model = models.UcsDomain
+        fields = ("name", "site", "address", "port", "credential")
+
+
+class AdapterPolicyForm(ModelForm):
+    class Meta:
+        model = models.AdapterPolicy
+        fields = ("domain", "dn", "name", "rx_queues", "rx_ring", "tx_queues", "tx_ring", "completion_queues",
+                  "interrupts", "rss", "settings")  # fmt: skip
+
+
+class ServiceProfileForm(ModelForm):
+    router = ByName(models.Router, label="Device", required=False)
+
+    class Meta:
+        model = models.ServiceProfile
+        fields = ("domain", "dn", "name", "template", "adapter_policy", "maintenance_policy", "router")
+
+
 class ArtifactForm(ModelForm):
     class Meta:
         model = models.Artifact

@@ -10,8 +10,10 @@ from django.contrib.auth.models import User
 from fleet.core.model import Json
 from inventory import drift
 from inventory.models import (
+    AdapterPolicy,
     Artifact,
     Assignment,
+    Beacon,
     Console,
     Cpu,
     Credential,
@@ -29,8 +31,10 @@ from inventory.models import (
     Profile,
     Router,
     SavedFilter,
+    ServiceProfile,
     Site,
     Software,
+    UcsDomain,
     digest_of,
 )
 
@@ -230,6 +234,26 @@ def _hardware(routers: list[Router], now: datetime) -> None:
     Console.objects.bulk_create(
         Console(router=r, kind="ipmi", address=f"172.{r.address.partition('.')[2]}", port=623, credential=r.credential)
         for r in routers
+    )
+    _blades(routers)
+
+
+def _blades(routers: list[Router]) -> None:
+    """One domain whose policy every device's service profile uses, and a beacon through each."""
+    first = routers[1]
+    domain, _ = UcsDomain.objects.get_or_create(
+        name="fi-a", defaults={"site": first.site, "address": "192.0.2.200", "credential": first.credential}
+    )
+    policy, _ = AdapterPolicy.objects.get_or_create(domain=domain, dn="org-root/eth-profile-Linux", name="Linux")
+    ServiceProfile.objects.bulk_create(
+        ServiceProfile(
+            domain=domain, dn=f"org-root/ls-{r.name}", name=r.name[:32], adapter_policy=policy,
+            maintenance_policy="user-ack", router=r,
+        )
+        for r in routers
+    )  # fmt: skip
+    Beacon.objects.bulk_create(
+        Beacon(router=r, prefix=f"2001:db8:b:{r.pk:x}::/64", test_address=f"2001:db8:b:{r.pk:x}::1") for r in routers
     )
 
 

@@ -22,7 +22,8 @@ from inventory.views.conditions import fitting
 from tests.inventory import scene
 
 LISTS = ("devices", "nics", "links", "externals", "sites", "failure-domains", "profiles", "assignments", "artifacts",
-         "consoles", "credentials", "drift")  # fmt: skip
+         "consoles", "credentials", "drift", "beacons", "ucs-domains", "adapter-policies",
+         "service-profiles")  # fmt: skip
 
 
 @pytest.fixture
