@@ -1,34 +1,12 @@
 """The tables in Django's admin, to look at only: the admin is no way round the rules of approval and of transitions."""
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
 
+from fleet.changes import approval_admin
+from fleet.changes.admin_base import ReadOnly
 from fleet.changes.models import Approval, Change, Event, Revision, Run, StepRun, TargetRun
 
-if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[models.Model]
-else:
-    ModelAdmin = admin.ModelAdmin  # not generic at run time
-
-
-class ReadOnly(ModelAdmin):
-    """Nothing can be added, changed or deleted, also not by a superuser or by a bulk action."""
-
-    actions = None
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+__all__ = ["approval_admin"]  # registers its own tables when it is imported
 
 
 @admin.register(Change)
@@ -88,6 +66,3 @@ class EventAdmin(ReadOnly):
 
     list_display = ("id", "at", "change_id", "actor", "kind", "text")
     list_filter = ("kind",)
-
-
-from fleet.changes import approval_admin  # noqa: E402, F401  (its models are registered beside these)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib import admin
 
-from fleet.changes.admin import ReadOnly
+from fleet.changes.admin_base import ReadOnly
 from fleet.changes.models import (
     ApprovalPolicy,
     ApprovalRules,

@@ -66,7 +66,7 @@ def read(content: bytes, *, zone: str = "", freezes: bool = False) -> Read:
         if uid and str(event.get("STATUS", "")).upper() == "CANCELLED":
             cancelled.append(uid)
             continue
-        frozen = _is_freeze(event, freezes)
+        frozen = _is_freeze(event, otherwise=freezes)
         try:
             made = _wanted(event, zone, frozen=frozen)
         except Exception as error:  # parsed by others: any property may be anything
@@ -78,7 +78,7 @@ def read(content: bytes, *, zone: str = "", freezes: bool = False) -> Read:
     return Read(tuple(kept[False]), tuple(kept[True]), tuple(cancelled), tuple(reasons))
 
 
-def _is_freeze(event: Any, otherwise: bool) -> bool:  # noqa: FBT001
+def _is_freeze(event: Any, *, otherwise: bool) -> bool:
     said = event.get("CATEGORIES")
     cats = {str(c).upper() for part in (said if isinstance(said, list) else [said] if said else []) for c in part.cats}
     return "FREEZE" in cats or (otherwise and "WINDOW" not in cats)

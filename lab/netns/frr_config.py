@@ -42,7 +42,7 @@ def frr_conf(router: Router) -> str:
         "log syslog informational",
         # zebra 8.4 uses a nexthop group of the kernel again of which a link that went down has taken a member: the OSPF
         # route over two equal paths is rejected, BGP holds the next hop for unreachable, and the drain of the next
-        # router loses packets (wells after lang, 3 rounds of 5).
+        # router loses packets (wells after lang, 3 rounds of 6).
         "no zebra nexthop kernel enable",
         "service integrated-vtysh-config",
         "!",
