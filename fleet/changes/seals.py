@@ -4,21 +4,19 @@ Events are inserted by many workers at once; were each to carry the hash of the 
 the head of the chain. So the links are rows of their own, added in order by whoever seals (decision 003).
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
 
 from fleet.changes import writing
 from fleet.changes.models import Change, Event, EventSeal
-from fleet.core.model import Reason
+from fleet.core import seal as seal_value
+from fleet.core.model import Json, Reason
 
 
-def link_hash(previous: str, event: Event) -> str:
-    """SHA-256 over the previous link and everything the event says."""
-    said = {
-        "previous": previous,
+def said(event: Event) -> dict[str, Json]:
+    """What an event says, as it is hashed."""
+    return {
         "id": event.pk,
         "change": event.change_id,
         "target": event.target_id,
@@ -29,8 +27,11 @@ def link_hash(previous: str, event: Event) -> str:
         "text": event.text,
         "data": event.data,
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def link_hash(previous: str, event: Event) -> str:
+    """SHA-256 over the previous link and everything the event says."""
+    return seal_value.link_hash(previous, said(event))
 
 
 def seal_all() -> None:
