@@ -37,4 +37,5 @@ def queues(key: bytes, table: Sequence[int], rows: npt.NDArray[np.uint8]) -> Wor
     if not is_table(table):
         raise ValueError(f"found a table of {len(table)} entries, wanted 2^n")
     lookup = np.array(table, dtype=np.uint32)
-    return lookup[hashes(key, rows) & np.uint32(len(table) - 1)]
+    found: Words = lookup[hashes(key, rows) & np.uint32(len(table) - 1)]
+    return found
