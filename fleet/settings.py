@@ -6,6 +6,7 @@ The variables are listed in docs/settings.md, which a test compares with this fi
 import os
 import secrets
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -63,6 +64,14 @@ def _pairs(variable: str, text: str) -> dict[str, str]:
     return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
 
 
+def _networks(variable: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """`10.20.0.0/16,fd00:20::/48`, as networks."""
+    try:
+        return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise SystemExit(f"{variable}: found {error}, wanted NETWORK/BITS,NETWORK/BITS.") from None
+
+
 SECRET_KEY = _secret_key()
 DEBUG = os.environ.get("SLIPWAY_DEBUG", "0") == "1"
 ALLOWED_HOSTS = os.environ.get("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver").split(",")
@@ -84,9 +93,13 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "axes",
+    "rest_framework",
+    "drf_spectacular",
     "inventory",
     "fleet.people",
+    "fleet.api",
     "fleet.changes",
+    "fleet.outward",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -210,6 +223,47 @@ SLIPWAY_COLLECT_SECONDS = float(os.environ.get("SLIPWAY_COLLECT_SECONDS", "3600"
 # A directory with the user's own rows, advisories and withdrawals (docs/compat.md), beside those that are shipped.
 SLIPWAY_COMPAT_DIR = os.environ.get("SLIPWAY_COMPAT_DIR", "")
 SLIPWAY_REDIS_URL = os.environ.get("SLIPWAY_REDIS_URL", "redis://127.0.0.1:6379/0")
+# Internal networks that webhooks and ticket systems may be in; everything else that is no address of the Internet is
+# refused, so that who may add an address cannot reach what only Slipway can.
+SLIPWAY_OUTWARD_NETWORKS = _networks("SLIPWAY_OUTWARD_NETWORKS", os.environ.get("SLIPWAY_OUTWARD_NETWORKS", ""))
+
+# --- the API --------------------------------------------------------------------------------------------------------
+# Requests that one token may send in a minute. A page of 500 rows each: the whole of 10,000 devices in 20.
+SLIPWAY_API_PER_MINUTE = int(os.environ.get("SLIPWAY_API_PER_MINUTE", "600"))
+_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+_REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": SLIPWAY_REDIS_URL}
+# Requests are counted over all web processes where there is Redis, else in each. Nothing else is kept there.
+CACHES = {
+    "default": {**_MEMORY, "LOCATION": "pages"},
+    "api": _REDIS if SLIPWAY_DISPATCH == "celery" else {**_MEMORY, "LOCATION": "api"},
+}
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
+    # Each view says how it is entered (fleet/api/views.py): what it does not say opens nothing.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "fleet.api.problems.Handler",
+    "EXCEPTION_FORMATTER_CLASS": "fleet.api.problems.Formatter",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Slipway",
+    "DESCRIPTION": "Changes fleets of routers and servers without dropping traffic.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "fleet.api.schema.closed"],
+    "COMPONENT_SPLIT_REQUEST": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ChangeState": "fleet.core.states.ChangeState",
+        "TargetState": "fleet.core.states.TargetState",
+        "StepState": "fleet.core.states.StepState",
+    },
+}
 
 LOGGING = {
     "version": 1,

@@ -10,6 +10,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 urlpatterns = [
     path("", include("fleet.people.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("fleet.api.urls")),
     path("inventory/", include("inventory.urls")),
     path("", include("fleet.changes.urls")),
 ]

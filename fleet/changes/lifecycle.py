@@ -6,10 +6,10 @@ Web, commands and API all come through here. Each returns the reasons why not; e
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 
-from fleet.changes import approvals, scheduling, transitions
+from fleet.changes import approvals, outside, scheduling, transitions
 from fleet.changes.approvals import comment_on, decide_on
 from fleet.changes.emergencies import break_glass
 from fleet.changes.models import Change, Revision, Run, StepRun, TargetRun
@@ -20,7 +20,7 @@ from fleet.core import plan as planning
 from fleet.core.model import Reason
 from fleet.core.states import ChangeState, Control, TargetState, phase_of
 from fleet.people import rights
-from fleet.people.roles import OPERATE
+from fleet.people.roles import EDIT, OPERATE
 from inventory.models import Router
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "cancel",
     "comment_on",
     "decide_on",
+    "not_theirs",
     "override_windows",
     "pause",
     "release",
@@ -48,6 +49,15 @@ _raced = approvals.raced
 
 def _name(person: AbstractBaseUser) -> str:
     return person.get_username()
+
+
+def not_theirs(change: Change, person: User) -> Reasons:
+    """Why somebody may not edit, submit or cancel a change: that is for its author, and for who may edit every one."""
+    if person.pk == change.author_id or person.has_perm(EDIT):
+        return ()
+    found = f"{person.get_username()}, who is not the author"
+    wanted = f"{change.author.get_username()}, or the permission {EDIT}"
+    return (Reason("you", found, wanted, "Ask the author."),)
 
 
 def submit(change: Change, person: AbstractBaseUser, now: datetime) -> Reasons:
@@ -101,6 +111,7 @@ def start(
     ]
     reasons += rights.refusals(person, OPERATE, [t.name for t in plan.targets])
     reasons += scheduling.start_refused(revision, now, by_schedule=by_schedule)
+    reasons += outside.reasons([revision], now).get(revision.pk, ())
     if reasons:
         return tuple(reasons)
     if gone := approvals.out_of_date(revision, now):

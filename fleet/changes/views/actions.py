@@ -49,16 +49,8 @@ def answer(request: HttpRequest, change: Change, reasons: lifecycle.Reasons, sai
 
 def not_mine(request: HttpRequest, change: Change) -> HttpResponse | None:
     """Submitting and cancelling is for the author, and for whoever may edit every change."""
-    who = person(request)
-    if who.pk == change.author_id or who.has_perm(access.EDIT):
-        return None
-    reason = Reason(
-        "you",
-        f"{who.get_username()}, who is not the author",
-        f"{change.author.get_username()}, or the permission {access.EDIT}",
-        "Ask the author.",
-    )
-    return show_change(request, change.pk, refusals=(reason,), status=403)
+    reasons = lifecycle.not_theirs(change, person(request))
+    return show_change(request, change.pk, refusals=reasons, status=403) if reasons else None
 
 
 @acts()

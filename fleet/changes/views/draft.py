@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from fleet import clock
-from fleet.changes.models import Change, DraftRequest, RecipeCard, Revision
-from fleet.changes.views import access, draft_form
+from fleet.changes.models import DraftRequest, RecipeCard, Revision
+from fleet.changes.views import access, draft_asks, draft_form
 from fleet.changes.views import frame as frames
 from fleet.changes.views.access import acts, edits, is_htmx, person, reads
 from fleet.changes.views.actions import change_of, not_mine
@@ -19,7 +19,7 @@ from fleet.changes.views.change import number_in, show_change
 from fleet.changes.views.draft_form import Form
 from fleet.core import explain
 from fleet.core.model import OnFailure, Reason
-from fleet.core.states import CHANGE_MOVES, ChangeState
+from fleet.core.states import ChangeState
 from fleet.people.roles import DRAFT
 from inventory.models import Router, Site
 
@@ -59,7 +59,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if refusal := not_mine(request, change):
         return refusal
     revision = change.revision
-    if reason := _not_editable(change, revision):
+    if reason := draft_asks.not_editable(change, revision):
         return show_change(request, change.pk, refusals=(reason,), status=409)
     assert revision is not None
     revision.change = change
@@ -73,38 +73,13 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _show(request, card, draft_form.of_revision(revision), revision=revision)
 
 
-def _not_editable(change: Change, revision: Revision | None) -> Reason | None:
-    if revision is None:
-        return Reason("plan", "none", "a plan", "Draft a new change.")
-    state = ChangeState(change.state)
-    if state is ChangeState.DRAFT or ChangeState.DRAFT in CHANGE_MOVES[state]:
-        return None
-    return Reason("change", str(state), "not yet started", "Draft a new change.")
-
-
 def _ask(request: HttpRequest, card: RecipeCard, revision: Revision | None) -> HttpResponse:
     form = draft_form.of_post(request.POST, card)
-    values = draft_form.read(form, card)
-    reasons = list(values.reasons)
-    if revision is not None and request.POST.get("edits", "") != str(revision.number):
-        found = f"revision {request.POST.get('edits', '')[:10] or 'none'} in the form"
-        reasons.append(Reason("revision", found, f"{revision.number}, the newest", "Read the newer one, then edit it."))
-    if reasons:
-        return _show(request, card, form, revision=revision, reasons=tuple(reasons))
-    row = DraftRequest.objects.create(
-        asked_by=person(request),
-        asked_at=clock.now(),
-        change=revision.change if revision is not None else None,
-        edits=revision.number if revision is not None else 0,
-        title=form.texts["title"],
-        ticket=form.texts["ticket"],
-        description=form.texts["description"],
-        recipe=card.name,
-        inputs=dict(values.inputs),
-        names=list(values.names),
-        strategy=dict(values.strategy),
-    )
-    return redirect("draft-request", row.pk)
+    edits = request.POST.get("edits", "")
+    asked = draft_asks.ask(form, card, person(request), clock.now(), revision=revision, edits=edits)
+    if isinstance(asked, tuple):
+        return _show(request, card, form, revision=revision, reasons=asked)
+    return redirect("draft-request", asked.pk)
 
 
 def _show(
