@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from fleet.changes import loop
+from fleet.changes import beside, loop
 
 
 class Command(BaseCommand):
@@ -18,4 +18,5 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        loop.run(stop.is_set)
+        with beside.running(stop.is_set):
+            loop.run(stop.is_set)
