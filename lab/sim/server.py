@@ -1,4 +1,4 @@
-"""SSH front of the fleet: one process, one listening socket per router, exec channels only."""
+"""SSH front of the fleet: one process, one listening socket per router; exec channels, and a shell for scripts."""
 
 import asyncio
 import logging
@@ -70,7 +70,6 @@ class Door:
                 mac_algs=list(MACS),
                 compression_algs=["none"],
                 encoding=None,
-                allow_pty=False,
                 line_editor=False,
                 allow_scp=False,
                 agent_forwarding=False,
@@ -189,7 +188,10 @@ class Login(asyncssh.SSHServer):
 
 
 class Exec(asyncssh.SSHServerSession[bytes]):
-    """One exec request: drives the machine's effects."""
+    """One exec request: drives the machine's effects. Or a shell: a prompt, and each line such a request.
+
+    Slipway never asks for a shell; scripts that read prompts do (netmiko's `send_command`). It knows plain commands.
+    """
 
     def __init__(self, door: Door, connection: asyncssh.SSHServerConnection | None) -> None:
         self.door, self._connection = door, connection
@@ -198,9 +200,17 @@ class Exec(asyncssh.SSHServerSession[bytes]):
         self._chan: asyncssh.SSHServerChannel[bytes] | None = None
         self._effects: Iterator[Effect] | None = None
         self._wants_input = False
+        self._is_shell = False
 
     def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
         self._chan = chan
+
+    def pty_requested(self, term_type: str, term_size: object, term_modes: object) -> bool:
+        return True
+
+    def shell_requested(self) -> bool:
+        self._is_shell = self._wants_input = True
+        return True
 
     def exec_requested(self, command: str) -> bool:
         self._command = command
@@ -208,16 +218,44 @@ class Exec(asyncssh.SSHServerSession[bytes]):
         return True
 
     def session_started(self) -> None:
-        if not self._wants_input:
+        if self._is_shell:
+            self._prompt()
+        elif not self._wants_input:
             self._start()
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self._input += data
+        if self._is_shell:
+            self._next_line()
 
     def eof_received(self) -> bool:
+        if self._is_shell:
+            return False
         if self._wants_input and self._effects is None:
             self._start()
         return True
+
+    def _prompt(self) -> None:
+        if self._chan is not None and not self._chan.is_closing():
+            self._chan.write(f"{USER}@{self.door.machine.router.name}:~$ ".encode())
+        self._next_line()
+
+    def _next_line(self) -> None:
+        """The next complete line of a shell, when none is being carried out: echoed as a terminal does, and run."""
+        if self._effects is not None or self._chan is None or b"\n" not in self._input:
+            return
+        line, _, rest = bytes(self._input).partition(b"\n")
+        self._input[:] = rest
+        self._chan.write(line + b"\r\n")
+        self._command = line.decode("utf-8", "replace").strip()
+        if not self._command:
+            self._prompt()
+            return
+        if self._command == "exit":
+            self._chan.exit(0)
+            return
+        self._effects = self.door.machine.request(self._command, str)
+        self._go_on()
 
     def _start(self) -> None:
         text = partial(bytes.decode, bytes(self._input), "utf-8", "replace")
@@ -233,6 +271,8 @@ class Exec(asyncssh.SSHServerSession[bytes]):
         for effect in self._effects:
             match effect.what:
                 case "out":
+                    out.append(effect.data)
+                case "err" if self._is_shell:
                     out.append(effect.data)
                 case "err":
                     self._send(chan, out)
@@ -254,15 +294,23 @@ class Exec(asyncssh.SSHServerSession[bytes]):
                     return self.door.settle()
                 case _:
                     self._send(chan, out)
-                    chan.exit(effect.status)
+                    self._end(chan, effect.status)
                     return self.door.settle()
         return None
+
+    def _end(self, chan: "asyncssh.SSHServerChannel[bytes]", status: int) -> None:
+        if self._is_shell:
+            self._effects = None
+            self._prompt()
+        else:
+            chan.exit(status)
 
     def _send(self, chan: "asyncssh.SSHServerChannel[bytes]", out: list[str]) -> None:
         """The journal is on disk before the answer leaves."""
         self.door.journal.flush()
         if out:
-            chan.write("".join(out).encode("utf-8", "replace"))
+            text = "".join(out)
+            chan.write((text.replace("\n", "\r\n") if self._is_shell else text).encode("utf-8", "replace"))
             out.clear()
 
 

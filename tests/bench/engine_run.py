@@ -1,9 +1,10 @@
-"""One measured change over N sim routers by the engine, then the same requests by a bare nornir + netmiko script.
+"""One measured change over N sim routers by the engine, then the same by two scripts without database or decisions.
 
     python -m tests.bench.engine_run --routers 1000 --dir DIR        prints one JSON document
 
-The script is what an engineer would write in its place: one nornir run, one netmiko session per device, the very
-requests that the engine sent to one such device (recorded from it), no database, no decisions, nothing kept.
+`typed` is the script that an engineer writes: nornir, and netmiko's `send_command` for each command that the engine
+sent to one such device (plain_script.py). `script` is the same over Slipway's own transport, which sends many commands
+in one request: nobody has it, it shows what the engine itself costs.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.demo.stage import Stage, open_stage
+from lab.sim import oracle
 from lab.sim.fleet import SimFleet
 
 AT_ONCE = 100  # devices in flight for both: INLINE_SHARDS x INLINE_LEGS of dispatch.py against as many workers
@@ -260,6 +262,28 @@ def script(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]], work: Wo
     return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), **work.since(before, len(devices))}
 
 
+def typed(requests: list[tuple[str, tuple[Any, ...], dict[str, Any]]], work: Work) -> dict[str, Any]:
+    """The same commands to every device as an engineer's script sends them: one by one, by netmiko's send_command."""
+    from inventory.models import Interface, Router
+    from tests.bench import plain_script
+
+    names: dict[str, list[str]] = {}
+    for router, name in Interface.objects.values_list("router__name", "name").order_by("router__name", "name"):
+        names.setdefault(router, []).append(name)
+    before, cpu = work.now(), cpu_s()
+    wall, counted = plain_script.run(
+        requests,
+        list(Router.objects.devices().values()),
+        lambda router: names.get(router, []),
+        at_once=AT_ONCE,
+        pause=work.pause,
+    )
+    did = work.since(before, len(names))
+    did |= {"requests": counted.commands, "connections": counted.connections}
+    did["requests_per_device"] = round(counted.commands / max(counted.connections, 1), 1)
+    return {"wall_s": round(wall, 2), "cpu_s": round(cpu_s() - cpu, 2), **did}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--routers", type=int, required=True)
@@ -283,6 +307,8 @@ def main() -> None:
         figures["engine"] = engine(stage, options.routers, count, work)
         recorded = list(requests)
         figures["script"] = script(recorded, work)
+        figures["typed"] = typed(recorded, work)
+        assert not (bad := oracle.unknown_commands(fleet.journal())), f"no router understood {bad[:3]}"
         figures["stop"] = stop(stage, options.routers)
         figures["top_queries"] = count.kinds.most_common(12)
     json.dump(figures, sys.stdout)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from netmiko import ConnectHandler
 from ruamel.yaml import YAML
 
 from lab.sim import FleetError, SimFleet, oracle
@@ -363,3 +364,16 @@ def test_raw_client_gets_no_shell_and_no_forwarding(fleet: SimFleet, devices: di
     with pytest.raises(paramiko.ChannelException):
         transport.open_channel("direct-tcpip", ("127.0.0.1", 22), ("127.0.0.1", 1))
     client.close()
+
+
+def test_a_script_that_reads_prompts_gets_the_same_answers(bly: SshSession, devices: dict[str, Device]) -> None:
+    """Slipway asks for no shell; what it is compared with does (tests/bench/plain_script.py)."""
+    device = devices["bly"]
+    key = device.credential.partition(":")[2]
+    login = {"host": device.address, "port": device.port, "username": device.username}
+    with ConnectHandler(device_type="linux", use_keys=True, key_file=key, **login) as shell:
+        assert shell.find_prompt() == "ops@bly:~$"
+        for argv in (["uname", "-r"], ["sysctl", "-n", "kernel.panic"], ["vtysh", "-c", "show bgp summary json"]):
+            typed = shell.send_command(shlex.join(["sudo", "-n", *argv]))
+            assert typed.strip() == bly.run(argv, root=True).out.strip()
+        assert "nosuch: not found" in shell.send_command("nosuch")
