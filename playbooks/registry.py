@@ -17,6 +17,7 @@ from playbooks.base import Driver
 DRIVERS: Mapping[str, str] = {
     "baseline": "playbooks.facts.driver:Baseline",
     "drain": "playbooks.drain.driver:Drain",
+    "driver": "playbooks.driver.driver:Driver",
     "nic": "playbooks.nic.driver:Nic",
     "reboot": "playbooks.reboot.driver:Reboot",
     "restart": "playbooks.reboot.driver:Restart",
@@ -29,7 +30,7 @@ DRIVERS: Mapping[str, str] = {
 
 # Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
 # can still be reached. All others may be looked at again over the connection that is open.
-OWN_CONNECTION = frozenset({"routing"})
+OWN_CONNECTION = frozenset({"driver", "routing"})
 
 
 def verbs() -> tuple[str, ...]:

@@ -26,6 +26,10 @@ class Kind(StrEnum):
     BGP_NEVER_CONVERGES = "bgp_never_converges"
     LOSES_OSPF6_LSAS_AFTER_RESTART = "loses_ospf6_lsas_after_restart"
     MGMT_CUT = "mgmt_cut"
+    TOOL_FAILS = "tool_fails"
+    FLASH_POWER_LOST = "flash_power_lost"
+    FLASH_FAILS = "flash_fails"
+    FLASH_LIES = "flash_lies"
 
 
 # Which act on one command each, and so fire once unless asked otherwise. The rest describe a state and last.
@@ -38,6 +42,10 @@ ONE_SHOT = frozenset(
         Kind.GARBAGE_OUTPUT,
         Kind.REBOOT_NEVER_RETURNS,
         Kind.LOSES_OSPF6_LSAS_AFTER_RESTART,
+        Kind.TOOL_FAILS,
+        Kind.FLASH_POWER_LOST,
+        Kind.FLASH_FAILS,
+        Kind.FLASH_LIES,
     }
 )
 PARAMS: Mapping[Kind, frozenset[str]] = {
@@ -57,6 +65,10 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.BGP_NEVER_CONVERGES: frozenset(),
     Kind.LOSES_OSPF6_LSAS_AFTER_RESTART: frozenset(),
     Kind.MGMT_CUT: frozenset({"match"}),
+    Kind.TOOL_FAILS: frozenset({"match"}),
+    Kind.FLASH_POWER_LOST: frozenset(),
+    Kind.FLASH_FAILS: frozenset(),
+    Kind.FLASH_LIES: frozenset(),
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.sim.behaviours import BadBehaviour, Kind, behaviour
+from lab.sim.ethtool import bus
+from lab.sim.nvm import Nvm
 from lab.sim.server import Door, Fleet
 
 
@@ -49,6 +51,8 @@ class Control:
                 self.fleet.clock.advance(float(ask["advance"]))
                 self.fleet.settle()
                 return {"now": self.fleet.clock()}
+            case "panic":
+                return self._panic(ask)
             case "set":
                 return self._set(ask)
             case "console":
@@ -58,7 +62,7 @@ class Control:
                 return {}
             case other:
                 raise ValueError(
-                    f"op: found {other!r}, wanted inject, clear, state, states, clock, set, console or stop"
+                    f"op: found {other!r}, wanted inject, clear, state, states, clock, set, panic, console or stop"
                 )
 
     def _inject(self, ask: dict[str, Any]) -> dict[str, Any]:
@@ -89,10 +93,26 @@ class Control:
         return {}
 
     def _set(self, ask: dict[str, Any]) -> dict[str, Any]:
-        """What no command does here: the kernel that the next boot takes."""
-        if ask.get("field") != "next_kernel":
-            raise ValueError(f"field: found {ask.get('field')!r}, wanted next_kernel")
-        self._door(ask).machine.router.next_kernel = str(ask["value"])
+        """What no command does here: the kernel that the next boot takes, the firmware that lies in its cards."""
+        router, value = self._door(ask).machine.router, str(ask["value"])
+        match ask.get("field"):
+            case "next_kernel":
+                router.next_kernel = value
+            case "nvm":
+                for nic in router.nics.values():
+                    if nic.driver == "i40e":
+                        router.nvm[bus(nic).rpartition(".")[0]] = Nvm(value, value)
+            case other:
+                raise ValueError(f"field: found {other!r}, wanted next_kernel or nvm")
+        return {}
+
+    def _panic(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """The kernel dies now. `text`: what it says last."""
+        door = self._door(ask)
+        door.machine.advance()
+        door.machine.router.panic(self.fleet.clock(), str(ask.get("text", "Kernel panic - not syncing: simulated\n")))
+        door.machine.note("halt", panic=True, boot=door.machine.router.boots)
+        door.settle()
         return {}
 
     def _console(self, ask: dict[str, Any]) -> dict[str, Any]:

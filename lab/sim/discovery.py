@@ -29,7 +29,9 @@ def modules(ctx: Context, argv: Sequence[str]) -> Reply:
     """The drivers of its cards, of the kernel's own tree, and two more."""
     drivers = sorted({nic.driver for nic in ctx.router.nics.values()} | {"8021q", "bonding"})
     rows = [f"{name} 57344 0 - Live 0x0000000000000000\n" for name in drivers]
-    return Reply("= veth 1.0\n= virtio_net 1.0.0\n" + "".join(rows))
+    mine = ctx.router.software.loaded.version
+    vendor = f"= i40e {mine}\n" if mine and "i40e" in drivers else ""
+    return Reply(f"{vendor}= veth 1.0\n= virtio_net 1.0.0\n" + "".join(rows))
 
 
 def packages(ctx: Context, argv: Sequence[str]) -> Reply:
@@ -56,7 +58,8 @@ def addresses(ctx: Context, argv: Sequence[str]) -> Reply:
 
 def driver_log(ctx: Context, argv: Sequence[str]) -> Reply:
     rows = (
-        f"[    2.104277] i40e {bus(nic)}: fw 8.13.63341 api 1.12 nvm 8.00 0x80008b82 1.3353.0 [8086:1583] [8086:0001]\n"
+        f"[    2.104277] i40e {bus(nic)}: fw 8.13.63341 api 1.12 nvm {ctx.router.firmware_text(bus(nic))} "
+        "[8086:1583] [8086:0001]\n"
         for nic in ctx.router.nics.values()
         if nic.driver == "i40e"
     )

@@ -49,7 +49,8 @@ def _missing(option: str) -> Reply:
 def _driver(ctx: Context, nic: Nic) -> Reply:
     match nic.driver:
         case "i40e":
-            version, firmware, where = ctx.router.kernel, "8.00 0x80008b82 1.3353.0", bus(nic)
+            version = ctx.router.software.loaded.version or ctx.router.kernel
+            firmware, where = ctx.router.firmware_text(bus(nic)), bus(nic)
         case "veth":
             version, firmware, where = "1.0", "", ""
         case _:

@@ -157,6 +157,14 @@ class SimFleet:
     def set_next_kernel(self, router: str, kernel: str) -> None:
         self.ask(op="set", router=router, field="next_kernel", value=kernel)
 
+    def set_firmware(self, router: str, version: str) -> None:
+        """Have this firmware lie and run in all cards of a router."""
+        self.ask(op="set", router=router, field="nvm", value=version)
+
+    def panic(self, router: str, text: str) -> None:
+        """Let the kernel of a router die now, with these last words; it boots again by itself."""
+        self.ask(op="panic", router=router, text=text)
+
     def journal(self) -> Sequence[Entry]:
         """Everything that reached the routers so far; `lab.sim.oracle` judges it."""
         return journal.read(self.folder / "journal.jsonl")

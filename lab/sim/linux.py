@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from lab.sim import software
 from lab.sim.frrshow import ifindex
 from lab.sim.reply import Context, Reply, not_permitted
 from lab.sim.router import FRR_CONF, Nic, Router, parse_sysctl
@@ -51,6 +52,8 @@ def _proc(ctx: Context, path: str) -> str | None:
             return "".join(f"{key + ':':<16}{value:>8} kB\n" for key, value in rows.items())
         case "/proc/stat":
             return f"cpu  43781 223098 67159 338988 5426 0 3741 1456 1 0\nbtime {int(ctx.wall + router.booted_at)}\n"
+        case _ if path.startswith("/sys/module/"):
+            return software.sysfs(ctx, path)
         case _:
             return _proc_fixed(router, path)
 
@@ -87,6 +90,23 @@ def cat(ctx: Context, argv: Sequence[str]) -> Reply:
         else:
             out += text
     return Reply(out if len(argv) > 1 else ctx.stdin, err, status=1 if err else 0)
+
+
+def cat_tail(ctx: Context, argv: Sequence[str]) -> Reply:
+    """`tail -c BYTES FILE`."""
+    shown = cat(ctx, ["cat", argv[-1]])
+    return Reply(shown.out[-int(argv[2]) :], shown.err.replace("cat:", "tail:", 1), status=shown.status)
+
+
+def printenv(ctx: Context, argv: Sequence[str]) -> Reply:
+    """Sessions come from one address to another of the management port."""
+    found = argv[1:] == ["SSH_CONNECTION"] and not ctx.root
+    return Reply("192.0.2.254 50000 127.0.0.1 22\n") if found else Reply(status=1)
+
+
+def date(ctx: Context, argv: Sequence[str]) -> Reply:
+    """`date +%s`."""
+    return Reply(f"{int(ctx.wall + ctx.now)}\n")
 
 
 def grep(ctx: Context, argv: Sequence[str]) -> Reply:

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lab.sim import birdc, discovery, ethtool, linux, script, systemd, vtysh
+from lab.sim import birdc, discovery, ethtool, firmware, linux, script, software, systemd, vtysh
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
@@ -47,6 +47,19 @@ HANDLERS: Mapping[str, Handler] = {
     "hostname": lambda ctx, argv: Reply(ctx.router.name + "\n"),
     "pgrep": linux.pgrep,
     "nproc": lambda ctx, argv: Reply("8\n"),
+    "tail": linux.cat_tail,
+    "printenv": linux.printenv,
+    "date": linux.date,
+    "modinfo": software.modinfo,
+    "dkms": software.dkms,
+    "depmod": software.depmod,
+    "update-initramfs": software.update_initramfs,
+    "lsinitramfs": software.lsinitramfs,
+    "modprobe": software.modprobe,
+    "apt-get": software.apt_get,
+    "apt-mark": software.apt_mark,
+    "dpkg-query": software.dpkg_query,
+    "nvmupdate64e": firmware.nvmupdate,
     "true": lambda ctx, argv: Reply(),
     "false": lambda ctx, argv: Reply(status=1),
     "sync": lambda ctx, argv: Reply(),
@@ -295,11 +308,16 @@ class Machine:
             if simple.argv[0] == "exit":
                 status = int(simple.argv[1]) if len(simple.argv) > 1 else status
                 break
-            reply = self._run(simple.argv, root=ctx.root, now=ctx.now, router=ctx.router)
+            words = [str(status) if word == "$?" else word for word in simple.argv]
+            reply = self._run(words, root=ctx.root, now=ctx.now, router=ctx.router)
             status, err = reply.status, err + reply.err
             changes += reply.changes
+            if status < 0:
+                break  # power was lost under it: nothing of the script follows
             if simple.to and simple.to != "/dev/null":
-                changes += linux.put(ctx, simple.to, reply.out, mode="0644").changes
+                before = ctx.router.files.get(simple.to, "") if simple.append else ""
+                both = reply.out + (reply.err if simple.append else "")
+                changes += linux.put(ctx, simple.to, before + both, mode="0644").changes
             elif not simple.to:
                 out += reply.out
             guarded = i + 1 < len(simples) and simples[i + 1].joined

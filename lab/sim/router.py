@@ -9,8 +9,11 @@ from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.birdconfig import BirdState
 from lab.sim.flow import Flow
 from lab.sim.frrconfig import FrrConfig
+from lab.sim.installed import Software
+from lab.sim.nvm import Nvm
 from lab.sim.topology import Port, RouterSpec
 
+PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
 _SEED = uuid.UUID("7f3d0c52-5a1e-4a6b-9d62-51f0a7c1be0e")
 _MAX_METRIC = "max-metric router-lsa administrative"
@@ -112,6 +115,8 @@ class Router:
     # Its OSPFv3 costs when routers further away lost sight of it; None: they see it. `heard6_at`: since when again.
     unheard6: tuple[int, ...] | None = None
     heard6_at: float = float("-inf")
+    software: Software = field(default_factory=Software)
+    nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
 
@@ -170,6 +175,14 @@ class Router:
     def costs6(self) -> tuple[int, ...]:
         """What it announces on its core links in OSPFv3."""
         return tuple(self.metric(port.ifname, six=True) for port in self.ports if not port.external)
+
+    def breaks(self, tool: str) -> bool:
+        """Is this tool to fail now?"""
+        return take(self.behaviours, Kind.TOOL_FAILS, tool) is not None
+
+    def firmware_text(self, bus: str) -> str:
+        """What `ethtool -i` says of the firmware of the card at this PCI address."""
+        return self.nvm.setdefault(bus.rpartition(".")[0], Nvm()).text
 
     def running_text(self) -> str:
         if self.frr is not None:
@@ -257,6 +270,9 @@ class Router:
                 f"Kernel panic - not syncing: Fatal exception ({self.next_kernel})\n"
             )
         self.next_kernel = ""
+        self.software.boot(self.kernel)
+        for card in self.nvm.values():
+            card.running = card.stored
         self.boots += 1
         self.booted_at, self.powered = now, True
         self.sysctls = dict(startup.SYSCTLS)
@@ -267,8 +283,25 @@ class Router:
             leak.since = now
         self.lost_before = [a + b for a, b in zip(self.lost_before, self.flow.lost, strict=True)]
         self.flow.forwarded, self.flow.lost = [0.0, 0.0], [0.0, 0.0]
+        self._boot_timers(now)
         self.start_daemons(now)
         return [argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, ""))]
+
+    def _boot_timers(self, now: float) -> None:
+        """Enabled timers that count from the boot (OnBootSec)."""
+        for path in sorted(p for p in self.enabled if p.endswith(".timer")):
+            stem = path.removesuffix(".timer")
+            after = re.search(r"^OnBootSec=(\d+(?:\.\d+)?)s$", self.files.get(path, ""), re.MULTILINE)
+            argvs = exec_start(self.files.get(f"{stem}.service", ""))
+            if after and argvs:
+                name = stem.rpartition("/")[2]
+                self.timers[name] = Timer(name, now + float(after[1]), argvs[0])
+                self.plan(now + float(after[1]), "timer", name)
+
+    def panic(self, now: float, text: str) -> None:
+        """The kernel dies and, by panic=N, boots again; what it said is in pstore, as efi_pstore keeps it."""
+        self.files[f"{PSTORE}dmesg-efi_pstore-{int(now * 1000) + 176000000000000}"] = text
+        self.halt(now)
 
     def stop_daemons(self, now: float) -> None:
         self.flow.down(now, detect_s=self.timing.detect_s)

@@ -139,6 +139,7 @@ class Simple:
     argv: tuple[str, ...]
     joined: str = ""
     to: str = ""
+    append: bool = False
 
 
 def stops_at_error(script: str) -> bool:
@@ -155,14 +156,14 @@ def simple_commands(script: str) -> list[Simple]:
     for line in logical_lines(script):
         lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
         lexer.whitespace_split = True
-        joined, words, to = "", list[str](), ""
+        joined, words, to, append = "", list[str](), "", False
         tokens = iter(list(lexer))
         for token in tokens:
             if token in ("&&", "||", ";"):
-                found += [Simple(tuple(words), joined, to)] if words else []
-                joined, words, to = ("" if token == ";" else token), [], ""
+                found += [Simple(tuple(words), joined, to, append)] if words else []
+                joined, words, to, append = ("" if token == ";" else token), [], "", False
             elif token in (">", ">>"):
-                to = next(tokens, "")
+                to, append = next(tokens, ""), token == ">>"
                 words = words[:-1] if words and words[-1] in ("1", "2") else words
             elif token in (">&",):
                 next(tokens, "")
@@ -172,7 +173,7 @@ def simple_commands(script: str) -> list[Simple]:
             else:
                 words.append(token)
         if words:
-            found.append(Simple(tuple(words), joined, to))
+            found.append(Simple(tuple(words), joined, to, append))
     for simple in found:
         if simple.argv[0] in ("for", "while", "if", "case", "until", "function") or any("$(" in w for w in simple.argv):
             raise NotUnderstood(f"{' '.join(simple.argv)[:200]!r} in a script")

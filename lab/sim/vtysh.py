@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lab.sim import frrconfig, frrlsdb, frrshow
+from lab.sim.behaviours import Kind, active
 from lab.sim.frrconfig import FrrConfig, UnknownCommand
 from lab.sim.reply import Context, Reply, not_permitted
 from lab.sim.router import FRR_CONF
@@ -50,13 +51,25 @@ def _run(ctx: Context, commands: Sequence[str]) -> Reply:
             except UnknownCommand:
                 out, status = f"{out}% Unknown command: {command}\n", 1
         elif command.startswith(("clear ", "terminal ", "enable")):
-            pass
+            changes += _clear(ctx, command)
         else:
             out, status = f"{out}% Unknown command: {command}\n", 1
         if status:
             break
     changes += difference(before, lines(frr))
     return Reply(out, status=status, changes=tuple(changes))
+
+
+def _clear(ctx: Context, command: str) -> tuple[str, ...]:
+    """`clear bgp [...] ADDRESS`: a hard clear installs the routes anew, a soft one does not (captures, 06-rib-fib)."""
+    words = command.split()
+    peer = next((p.address for p in ctx.router.peers if p.address in words), None)
+    if words[:2] != ["clear", "bgp"] or peer is None or "soft" in words:
+        return ()
+    stale = active(ctx.router.behaviours, Kind.FORWARDS_TO_DEAD_NEIGHBOUR)
+    if stale is not None:
+        ctx.router.behaviours.remove(stale)
+    return (f"bgp session {peer} cleared",)
 
 
 def show(ctx: Context, command: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
+from playbooks import boot
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.params import Duration
 from playbooks.reboot import parse, render
@@ -74,7 +75,7 @@ class Reboot:
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
-        found = parse.boot_id(session.run(render.BOOT_ID).out)
+        found = boot.boot_id(session.run(boot.BOOT_ID).out)
         if found is None:
             return Look(Seen.UNKNOWN, (_no_boot_id(step),))
         before = (step.artifact or {}).get("boot_id")
@@ -84,21 +85,16 @@ class Reboot:
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
         before = (step.artifact or {}).get("boot_id")
-        if not isinstance(before, str) or parse.boot_id(before) is None:
+        if not isinstance(before, str) or boot.boot_id(before) is None:
             raise Impossible(Reason(f"reboot of {step.device.name}", "no boot id on record", "the boot that is to end"))
-        answer = session.run(render.reboot(before), timeout_s=min(20.0, deadline_s), root=True)
-        # The timer of this very boot is pending, which is what is wanted (systemd 252 says "already loaded").
-        if not answer.ok and "already loaded" not in answer.out + answer.err:
-            said = " ".join((answer.err or answer.out).split())[:200]
-            remedy = "See whether the login may run systemd-run as root."
-            raise Refused(Reason(f"reboot of {step.device.name}", f"refused: {said}", "a reboot in one second", remedy))
+        boot.order(session, before, timeout_s=deadline_s)
 
     def observe(self, session: Session, step: Step) -> Look:
         """DONE with another boot id; WAITING with the same for 60 s after the send, then NOT_DONE.
 
         While the machine is down the session is Unreachable, which the engine takes as waiting.
         """
-        found = parse.boot_id(session.run(render.BOOT_ID).out)
+        found = boot.boot_id(session.run(boot.BOOT_ID).out)
         before = (step.artifact or {}).get("boot_id")
         if found is None or before is None:
             return Look(Seen.UNKNOWN, (_no_boot_id(step),), step.progress, after_s=_AGAIN_S)

@@ -1,17 +1,10 @@
-"""What tells one boot, or one start of a service, from the next. Pure; no text makes it raise."""
+"""What tells one start of a service from the next. Pure; no text makes it raise."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_BOOT_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX = re.compile(r"[0-9a-f]{32}")
-
-
-def boot_id(text: str) -> str | None:
-    """The kernel's boot id, new with every boot; None for anything else."""
-    stripped = text.strip()
-    return stripped if _BOOT_ID.fullmatch(stripped) else None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from fleet.core.model import Reversibility, StepSpec
-from playbooks import engine
+from playbooks import boot, engine
 from playbooks.base import Answer, Impossible, Refused, Seen, Step, Unreachable
-from playbooks.reboot import parse
 from playbooks.reboot.driver import Reboot, Restart
 from tests.playbooks.scripted import FRR, Scripted, step
 
@@ -105,7 +104,7 @@ def test_a_machine_that_is_down_is_waited_for() -> None:
 
 @pytest.mark.parametrize("text", ["", "cat: permission denied", OLD[:-1], OLD + " " + NEW, OLD.upper()])
 def test_what_is_no_boot_id_is_unknown(text: str) -> None:
-    assert parse.boot_id(text) is None
+    assert boot.boot_id(text) is None
     session = Scripted(answers={BOOT: text})
     assert Reboot().precheck(session, reboot_step()).seen is Seen.UNKNOWN
     assert Reboot().observe(session, reboot_step(artifact={"boot_id": OLD})).seen is Seen.UNKNOWN

@@ -16,6 +16,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "router-restart": {},
     "daemon-restart": {},
     "nic-queues": {"queues": 4},
+    "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }

@@ -28,7 +28,7 @@ def test_the_row_names_the_parameters_and_the_default(kind: Kind) -> None:
 
 
 def test_every_behaviour_is_tested_over_ssh() -> None:
-    tests = (Path(__file__).parent / "test_sim_ssh.py").read_text()
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_sim_*.py"))
     assert {str(kind) for kind in Kind} <= set(re.findall(r'inject\("\w+", "(\w+)"', tests))
 
 

@@ -1,0 +1,112 @@
+"""Commit-confirm for what can cut off the way in: the device puts itself back unless it is confirmed in time.
+
+Armed before the change, disarmed over a connection that was made after it. A timer of systemd does it, without us and
+without the session that set it; over a reboot it is a unit that counts from the next boot. Without systemd, a process.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fleet.core.model import Reason
+from playbooks.base import Refused, Session
+
+STATE = "/var/lib/slipway"
+UNITS = "/etc/systemd/system"
+_NO_SYSTEMD = (
+    'setsid /bin/sh -c \'sleep "$2"; [ -e "$1" ] && /bin/sh "$1"\' slipway-wait "$1" "$2" </dev/null >/dev/null 2>&1 &'
+)
+
+
+@dataclass(frozen=True)
+class DeadMan:
+    """One armed device: `token` names its files and its units."""
+
+    token: str
+
+    @property
+    def unit(self) -> str:
+        return f"slipway-confirm-{self.token}"
+
+    def file(self, what: str) -> str:
+        return f"{STATE}/confirm-{self.token}.{what}"
+
+
+def script(man: DeadMan, revert: Sequence[Sequence[str]]) -> str:
+    """What puts the device back: every command is tried, whatever became of the one before. Pure."""
+    lines = [f"{shlex.join(argv)} >> {man.file('log')} 2>&1" for argv in revert]
+    return "\n".join(
+        (
+            "# Written by Slipway. Runs when a change was not confirmed over a new connection in time.",
+            f"echo reverting > {man.file('reverting')}",
+            f"sync {man.file('reverting')}",
+            f"systemctl disable {man.unit}.timer",
+            *lines[:-1],
+            f"echo reverted > {man.file('reverted')}",
+            "sync",
+            *lines[-1:],  # last, because it may be a reboot
+            "",
+        )
+    )
+
+
+def boot_units(man: DeadMan, within_s: float) -> tuple[str, str]:
+    """Timer and service that count from the next boot."""
+    timer = (
+        "# Written by Slipway: puts the device back unless it is confirmed.\n[Unit]\nDescription=Slipway confirm\n"
+        f"[Timer]\nOnBootSec={within_s:g}s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n"
+    )
+    service = f"[Service]\nType=oneshot\nExecStart=/bin/sh {man.file('script')}\n"
+    return timer, service
+
+
+def arm(
+    session: Session, man: DeadMan, revert: Sequence[Sequence[str]], *, within_s: float, over_reboot: bool = False
+) -> None:
+    """Arm the device; twice is as once. `within_s`: from now, or from the next boot. Raises Refused.
+
+    `revert`: what puts it back, in order; the last one may be a reboot.
+    """
+    session.put(man.file("script"), script(man, revert), mode="0600")
+    if over_reboot:
+        timer, service = boot_units(man, within_s)
+        session.put(f"{UNITS}/{man.unit}.service", service)
+        session.put(f"{UNITS}/{man.unit}.timer", timer)
+        session.run(["systemctl", "daemon-reload"], root=True)
+        answer = session.run(["systemctl", "enable", f"{man.unit}.timer"], root=True)
+    else:
+        when = [f"--on-active={within_s:g}s", "--timer-property=AccuracySec=100ms"]
+        argv = ["systemd-run", "--collect", f"--unit={man.unit}", *when, "/bin/sh", man.file("script")]
+        answer = session.run(argv, root=True)
+        if answer.status == 127 or "booted with systemd" in answer.out + answer.err:
+            argv = ["/bin/sh", "-c", _NO_SYSTEMD, "slipway-arm", man.file("script"), f"{within_s:g}"]
+            answer = session.run(argv, root=True)
+    if not answer.ok and "already loaded" not in answer.out + answer.err:
+        said = " ".join((answer.err or answer.out).split())[:200]
+        remedy = "The change was not begun: a device that cannot put itself back is not cut off."
+        raise Refused(Reason(f"commit-confirm on {session.device.name}", f"refused: {said}", "an armed device", remedy))
+
+
+def fired(session: Session, man: DeadMan) -> bool:
+    """Has the device begun to put itself back?"""
+    return session.run(["test", "-e", man.file("reverting")], root=True).ok
+
+
+def disarm(session: Session, man: DeadMan) -> Reason | None:
+    """Confirm: the device keeps what it has. A reason when it was too late, or when the device still is armed.
+
+    The session must have been made after the change. Files go last: a process without systemd looks for its script.
+    """
+    for verb in ("stop", "disable"):
+        session.run(["systemctl", verb, f"{man.unit}.timer"], root=True)
+    if fired(session, man):
+        return Reason(
+            f"confirmation of {session.device.name}", "the device has begun to put itself back",
+            "a confirmation in time", "Give more time with `confirm`, or see what in the change cut it off.",
+        )  # fmt: skip
+    units = [f"{UNITS}/{man.unit}.{what}" for what in ("timer", "service")]
+    session.run(["rm", "-f", man.file("script"), *units], root=True)
+    session.run(["systemctl", "daemon-reload"], root=True)
+    if session.run(["test", "-e", man.file("script")], root=True).ok:
+        return Reason(f"commit-confirm on {session.device.name}", "still armed", "disarmed", "It is tried again.")
+    return None
