@@ -1,0 +1,1 @@
+"""Ticket systems: one folder each, behind one contract (base.py)."""

@@ -1,0 +1,1 @@
+"""Jira Service Management change requests and deployment gating."""

@@ -1,0 +1,1 @@
+"""Ticket systems of ours that answer as the real ones do, slow, failing and lying when told; a webhook receiver."""
