@@ -255,14 +255,9 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "fleet.api.schema.closed"],
+    "POSTPROCESSING_HOOKS": ["fleet.api.schema.closed"],
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "ChangeState": "fleet.core.states.ChangeState",
-        "TargetState": "fleet.core.states.TargetState",
-        "StepState": "fleet.core.states.StepState",
-    },
 }
 
 LOGGING = {
