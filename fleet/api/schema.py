@@ -1,6 +1,7 @@
 """The OpenAPI document, made from what each view says of itself (`ops`): every status that it may answer is in it."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -149,6 +150,7 @@ def _header(name: str, words: str, form: str, *, required: bool) -> OpenApiParam
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, required=required, description=words, pattern=form)
 
 
+@cache
 def _page_of(kind: Any) -> Any:
     name = f"{kind.__name__.removesuffix('Out')}Page"
     fields: Mapping[str, Any] = {

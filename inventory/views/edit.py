@@ -98,14 +98,14 @@ def _removes(thing: Thing) -> Callable[..., HttpResponseBase]:
             with transaction.atomic():
                 row.delete()
         except (ProtectedError, RestrictedError, TypeError, IntegrityError) as error:
-            return _show(request, thing, thing.form, row, refusals=(_in_use(words, error),), status=409)
+            return _show(request, thing, thing.form, row, refusals=(in_use(words, error),), status=409)
         messages.success(request, f"The {words} is removed.")
         return redirect(thing.back)
 
     return remove
 
 
-def _in_use(words: str, error: Exception) -> Reason:
+def in_use(words: str, error: Exception) -> Reason:
     """What still needs the row, by name."""
     needed = getattr(error, "protected_objects", None) or getattr(error, "restricted_objects", None) or ()
     names = sorted(f"{each._meta.verbose_name} {each}" for each in list(needed)[:200])
@@ -135,10 +135,10 @@ def _show(
     form = form_class(sent, instance=row)
     if sent is not None:
         if form.is_valid():
-            saved = _saved(form)
-            if saved is not None:
-                messages.success(request, f"The {thing.words} {saved} is saved.")
-                return redirect("device", saved.name) if isinstance(saved, Router) else redirect(thing.back)
+            kept = saved(form)
+            if kept is not None:
+                messages.success(request, f"The {thing.words} {kept} is saved.")
+                return redirect("device", kept.name) if isinstance(kept, Router) else redirect(thing.back)
         status = 400
     who = person(request)
     context = {
@@ -155,12 +155,12 @@ def _show(
     return render(request, "inventory/edit.html", context, status=status)
 
 
-def _saved(form: "ModelForm[Any]") -> Model | None:
+def saved(form: "ModelForm[Any]") -> Model | None:
     """Save it whole or not at all. What the database alone could see (somebody was quicker) becomes an error."""
     try:
         with transaction.atomic():
-            saved: Model = form.save()
-            return saved
+            kept: Model = form.save()
+            return kept
     except IntegrityError:
         form.add_error(None, "found a row with the same values, made meanwhile, wanted one of each. Look at the list.")
         return None

@@ -9,10 +9,11 @@ from fleet.changes.views.actions import LONGEST_TEXT
 from fleet.changes.views.draft_form import LONGEST
 from fleet.changes.windows import LONGEST_NAME
 from fleet.core.model import OnFailure
-from fleet.core.states import ChangeState
+from fleet.core.states import ChangeState, TargetState
 
 Shape = serializers.Serializer[Any]
 LARGEST = 2**63 - 1
+LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$"
 
 
 def line(longest: int, **more: Any) -> serializers.CharField:
@@ -71,7 +72,7 @@ class RunsAsked(Paged):
 class TargetsAsked(Paged):
     """Which targets of a run."""
 
-    state = line(12, required=False)
+    state = serializers.ChoiceField([s.value for s in TargetState], required=False)
     wave = serializers.IntegerField(required=False, min_value=0, max_value=100_000)
 
 
@@ -187,7 +188,7 @@ class PeriodWanted(Shape):
     """A time on the wall clock of a zone."""
 
     name = line(LONGEST_NAME)
-    starts = line(19, help_text="local, as 2026-12-01T01:00")
+    starts = serializers.RegexField(LOCAL, help_text="local, as 2026-12-01T01:00")
     length_s = serializers.IntegerField(min_value=60, max_value=400 * 86_400)
     zone = line(63)
     repeat = line(500, required=False, allow_blank=True, help_text="an RRULE, as FREQ=WEEKLY;BYDAY=SU; empty: once")

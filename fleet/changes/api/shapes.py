@@ -268,7 +268,7 @@ class TargetBrief(Shape):
 class TargetOut(TargetBrief):
     """One device in a run, with its steps."""
 
-    steps = StepOut(many=True)
+    steps = StepOut(many=True, source="listed")
 
 
 class EventOut(Shape):

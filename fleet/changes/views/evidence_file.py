@@ -10,7 +10,7 @@ from fleet.changes.models import Change
 from fleet.changes.views.access import reads
 
 # Up to here in memory; a bundle of 300 devices has 1 MB.
-_IN_MEMORY = 4 * 1024 * 1024
+IN_MEMORY = 4 * 1024 * 1024
 
 
 @reads
@@ -19,7 +19,7 @@ def evidence_file(request: HttpRequest, pk: int) -> HttpResponseBase:
     change = Change.objects.select_related("author").filter(pk=pk).first()
     if change is None:
         raise Http404(f"There is no change {pk}.")
-    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # the answer closes it
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # the answer closes it
     evidence_bundle.write(change, file)
     file.seek(0)
     return FileResponse(

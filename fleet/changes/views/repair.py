@@ -1,5 +1,9 @@
 """The button that drafts what repairs drift: it writes a request, which the engine takes up; and what came of it."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.contrib.auth.models import User
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,11 +23,17 @@ DRAFT = "changes.add_change"
 def draft(request: HttpRequest) -> HttpResponse:
     """Ask for the change that repairs this setting, as this profile wants it, of this device or all that drift."""
     asked = {key: request.POST.get(key, "").replace("\x00", "")[:255] for key in ("setting", "profile", "device")}
+    row = ask(asked, person(request), clock.now())
+    if isinstance(row, tuple):
+        return refused(request, row, status=400 if row[0].subject == "repair" else 409)
+    return redirect("repair-request", row.pk)
+
+
+def ask(asked: Mapping[str, str], who: User, now: datetime) -> RepairRequest | tuple[Reason, ...]:
+    """A request for the changes that repair this drift (`setting`, `profile`, `device`), or why there is none."""
     if not asked["setting"] and not asked["device"]:
-        reason = Reason(
-            "repair", "neither a setting nor a device", "at least one", "Press the button beside the drift."
-        )
-        return refused(request, [reason], status=400)
+        remedy = "Press the button beside the drift."
+        return (Reason("repair", "neither a setting nor a device", "at least one", remedy),)
     rows = Drift.objects.open()
     if setting := asked["setting"]:
         rows = rows.filter(Q(setting=setting) | Q(setting__startswith=f"{setting}["))
@@ -33,15 +43,12 @@ def draft(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(router__name=asked["device"])
     found = sorted(rows.values_list("pk", flat=True))
     if not found:
-        reason = Reason("drift", "none any more", "a setting that differs", "Look again: it was put right meanwhile.")
-        return refused(request, [reason], status=409)
-    row = RepairRequest.objects.create(
-        asked_by=person(request), asked_at=clock.now(), drifts=found, words=_words(asked, len(found))
-    )
-    return redirect("repair-request", row.pk)
+        remedy = "Look again: it was put right meanwhile."
+        return (Reason("drift", "none any more", "a setting that differs", remedy),)
+    return RepairRequest.objects.create(asked_by=who, asked_at=now, drifts=found, words=_words(asked, len(found)))
 
 
-def _words(asked: dict[str, str], count: int) -> str:
+def _words(asked: Mapping[str, str], count: int) -> str:
     what = asked["setting"] or "every drift"
     where = f" on {asked['device']}" if asked["device"] else ""
     by = f" as {asked['profile']} wants it" if asked["profile"] else ""
