@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.core.cuts import cuts, prepare
 from fleet.core.model import Impact, Plan, PlannedStep, PlannedTarget, Reversibility, Severity, Topology
+from fleet.core.redundancy import Redundancy
 from fleet.core.states import TargetState, phase_of
-from fleet.core.waves import broken_promises, prepare
 
 
 class Risk(StrEnum):
@@ -79,9 +80,10 @@ def impact_of(plan: Plan, topology: Topology) -> tuple[Impact, str]:
     """
     network = prepare(topology)
     drained = sorted({t.name for t in plan.targets if any(s.verb == "drain" for s in t.steps)})
+    proofs = Redundancy(network)
     for name in drained:
-        if reasons := broken_promises(network, [name], about=name):
-            return Impact.OUTAGE, f"without {name}, {reasons[0].found}"
+        if not proofs.spares(name):
+            return Impact.OUTAGE, f"without {name}, {proofs.reasons(name)[0].found}"
     for target in plan.targets:
         if step := _disruptive_in_traffic(target):
             return Impact.DEGRADED, f"{step.verb} on {target.name} while it carries traffic"
@@ -112,8 +114,8 @@ def _blast(plan: Plan, topology: Topology) -> tuple[int, str]:
     radius = max(at_once, default=0)
     network = prepare(topology)
     for number, wave in enumerate(waves):
-        if at_once[number] == len(wave) and (reasons := broken_promises(network, [t.name for t in wave])):
-            return radius, f"wave {number} as a whole: {reasons[0].subject}, {reasons[0].found}"
+        if at_once[number] == len(wave) and (cut := next(cuts(network, [t.name for t in wave]), None)):
+            return radius, f"wave {number} as a whole: {cut.subject}, {cut.found}"
     return radius, ""
 
 

@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.core import waves
+from fleet.core import cuts, redundancy, waves
 from fleet.core.model import Budget, Finding, KeepConnected, Link, Severity, Strategy, Topology
 
 RING = ("bly", "aebi", "dekker", "tarbell", "wells", "lang")
@@ -26,18 +27,18 @@ def ring_of_s0(floor_mbps: int = 10_000, ring_mbps: int = 10_000) -> Topology:
     return Topology(dict.fromkeys(RING, "x"), EXTERNALS, circle + outward, (keep,))
 
 
-def cuts(topology: Topology, *drained: str) -> bool:
+def is_cut(topology: Topology, *drained: str) -> bool:
     return bool(waves.broken_promises(waves.prepare(topology), drained))
 
 
 @pytest.mark.parametrize("name", RING)
 def test_one_router_of_the_ring_cuts_nobody(name: str) -> None:
-    assert not cuts(ring_of_s0(), name)
+    assert not is_cut(ring_of_s0(), name)
 
 
 def test_which_pairs_of_the_ring_cut() -> None:
     """Neighbours leave a line of four, which holds unless they are both legs of one external; others cut the ring."""
-    safe = {frozenset(p) for p in itertools.combinations(RING, 2) if not cuts(ring_of_s0(), *p)}
+    safe = {frozenset(p) for p in itertools.combinations(RING, 2) if not is_cut(ring_of_s0(), *p)}
     neighbours = {frozenset(p) for p in zip(RING, RING[1:] + RING[:1], strict=True)}
     both_legs = {frozenset({"bly", "aebi"}), frozenset({"tarbell", "wells"})}
     assert safe == neighbours - both_legs
@@ -57,34 +58,34 @@ def test_whoever_comes_back_first_must_find_the_others() -> None:
     four = Topology(dict.fromkeys("abcd", "x"), frozenset(), circle, (KeepConnected(frozenset("abcd")),))
     (reason,) = waves.broken_promises(waves.prepare(four), ["a", "b", "d"])
     assert reason.found == "a, if it comes back first, with 0 Mb/s to c"
-    assert not cuts(four, "a", "b")
+    assert not is_cut(four, "a", "b")
 
 
 def test_somebody_must_be_left() -> None:
     """Every pair that is not drained is connected when all are drained; that is not what was promised."""
     routers_only = Topology({"a": "x", "b": "x"}, frozenset(), (Link("a", "b", 1),), (KeepConnected(frozenset("ab")),))
-    assert not cuts(routers_only, "a")
-    assert cuts(routers_only, "a", "b")
+    assert not is_cut(routers_only, "a")
+    assert is_cut(routers_only, "a", "b")
 
 
 def test_externals_do_not_transit() -> None:
     """dekker and lang both lead to customer-1; that does not join what the ring no longer joins."""
-    assert cuts(ring_of_s0(), "aebi", "wells")
+    assert is_cut(ring_of_s0(), "aebi", "wells")
     customers_only = Topology(
         {"a": "x", "b": "x"},
         frozenset({"c"}),
         (Link("a", "c", 1), Link("b", "c", 1)),
         (KeepConnected(frozenset("ab")),),
     )
-    assert cuts(customers_only)
+    assert is_cut(customers_only)
 
 
 def test_the_floor_counts_capacity_not_links() -> None:
     """Two ways of 10G make 20G to every other router; with one router down only one way is left."""
-    assert not cuts(ring_of_s0(20_000))
-    assert cuts(ring_of_s0(20_000), "bly")
-    assert cuts(ring_of_s0(20_001))
-    assert not cuts(ring_of_s0(10_000), "bly")
+    assert not is_cut(ring_of_s0(20_000))
+    assert is_cut(ring_of_s0(20_000), "bly")
+    assert is_cut(ring_of_s0(20_001))
+    assert not is_cut(ring_of_s0(10_000), "bly")
 
 
 def test_a_promise_between_externals_only_is_kept_through_any_routers() -> None:
@@ -94,9 +95,9 @@ def test_a_promise_between_externals_only_is_kept_through_any_routers() -> None:
         tuple(Link(r, e, 10) for r in "ab" for e in ("internet", "customer")),
         (KeepConnected(frozenset({"internet", "customer"}), 10),),
     )
-    assert not cuts(topology, "a")
-    assert not cuts(topology, "b")
-    assert cuts(topology, "a", "b")
+    assert not is_cut(topology, "a")
+    assert not is_cut(topology, "b")
+    assert is_cut(topology, "a", "b")
     wave_of, findings = waves.build(["a", "b"], Strategy(waves=("100%",)), topology)
     assert not findings
     assert wave_of["a"] != wave_of["b"], "a and b share no link, but they carry the same promise"
@@ -156,7 +157,7 @@ def topologies(draw: st.DrawFn, routers: int = 5) -> Topology:
 @given(topologies(), st.data())
 def test_what_a_drained_set_breaks(topology: Topology, data: st.DataObject) -> None:
     drained = data.draw(st.lists(st.sampled_from(sorted(topology.domain_of)), unique=True))
-    assert cuts(topology, *drained) == broken_by_reference(topology, drained)
+    assert is_cut(topology, *drained) == broken_by_reference(topology, drained)
 
 
 @given(topologies(), st.data())
@@ -218,7 +219,7 @@ def test_the_canary_is_the_first_that_was_named_and_order_is_kept(names: list[st
     # Within one wave nobody was moved before somebody who was named earlier in an equally open wave: first fit.
     for number in set(wave_of.values()):
         members = [n for n in names if wave_of[n] == number]
-        assert not cuts(ring_of_s0(), *members) or len(members) == 1
+        assert not is_cut(ring_of_s0(), *members) or len(members) == 1
 
 
 # --- waves that a person wrote ------------------------------------------------------------------------------------
@@ -287,23 +288,29 @@ def pods(count: int, *, shared_internet: bool) -> Topology:
 
 
 class Count:
-    """Counts the work of the planner: promises looked at and nodes walked over."""
+    """Counts the work of the planner: promises looked at and neighbours of routers."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.promises = self.nodes = 0
-        broken, reachable = waves._broken, waves._reachable
+        broken, says, near = cuts.broken, redundancy.Trial.says, redundancy.Trial._beside
 
-        def counted(*args: object, **more: object) -> object:
+        def counted(*args: Any) -> Any:
             self.promises += 1
-            return broken(*args, **more)  # type: ignore[arg-type]
+            return broken(*args)
 
-        def walked(*args: object, **more: object) -> set[str]:
-            seen = reachable(*args, **more)  # type: ignore[arg-type]
-            self.nodes += len(seen)
-            return seen
+        def said(*args: Any) -> bool | None:
+            self.promises += 1
+            return says(*args)
 
-        monkeypatch.setattr(waves, "_broken", counted)
-        monkeypatch.setattr(waves, "_reachable", walked)
+        def looked(*args: Any) -> Any:
+            found = near(*args)
+            self.nodes += len(list(found))
+            return found
+
+        monkeypatch.setattr(cuts, "broken", counted)
+        monkeypatch.setattr(redundancy, "broken", counted)
+        monkeypatch.setattr(redundancy.Trial, "says", said)
+        monkeypatch.setattr(redundancy.Trial, "_beside", looked)
 
 
 @pytest.mark.parametrize("shared_internet", [False, True])
