@@ -8,7 +8,9 @@ APPROVE = "changes.add_approval"
 EDIT = "changes.change_change"
 BREAK_GLASS = "changes.add_breakglass"
 DRAFT = "changes.add_change"
+POLICIES = "changes.change_approvalpolicy"  # adding, changing and removing alike
 CALENDAR = "changes.add_window"  # windows and freezes alike: who may open a time may also close one
+OUTWARD = "outward.change_endpoint"  # who is told by webhooks
 
 
 class Role(StrEnum):
@@ -25,5 +27,5 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(),
     Role.OPERATOR: frozenset({OPERATE, BREAK_GLASS, DRAFT}),
     Role.APPROVER: frozenset({APPROVE, DRAFT}),
-    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS, DRAFT, CALENDAR}),
+    Role.ADMIN: frozenset({OPERATE, APPROVE, EDIT, BREAK_GLASS, DRAFT, CALENDAR, POLICIES, OUTWARD}),
 }
