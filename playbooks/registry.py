@@ -18,6 +18,7 @@ DRIVERS: Mapping[str, str] = {
     "baseline": "playbooks.facts.driver:Baseline",
     "drain": "playbooks.drain.driver:Drain",
     "driver": "playbooks.driver.driver:Driver",
+    "firmware": "playbooks.firmware.driver:Firmware",
     "nic": "playbooks.nic.driver:Nic",
     "reboot": "playbooks.reboot.driver:Reboot",
     "restart": "playbooks.reboot.driver:Restart",

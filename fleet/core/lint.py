@@ -13,6 +13,7 @@ def look_at(plan: Plan) -> tuple[Finding, ...]:
         findings += _step_order(target)
         findings += _drain_order(target)
         findings += _one_way(target)
+        findings += _firmware_alone(target)
     if not plan.targets:
         reason = Reason("targets", "none", "at least one device", "Widen the target selection.")
         findings.append(Finding("no-targets", Severity.FATAL, reason))
@@ -121,5 +122,27 @@ def _one_way(target: PlannedTarget) -> Iterator[Finding]:
                     f"reversible {step.reversibility}",
                     "a step that can be undone by itself",
                     "Approve only with a way back in mind.",
+                ),
+            )
+
+
+# What goes with any change: it restarts, and leaves nothing that a flash could be mixed up with.
+_GOES_WITH_ANYTHING = frozenset({"firmware", "reboot", "restart", "drain", "undrain"})
+
+
+def _firmware_alone(target: PlannedTarget) -> Iterator[Finding]:
+    """Firmware is never in one change with something else unless asked (S0-11): what failed could not be told apart."""
+    others = [s.verb for s in target.steps if phase_of(s.verb) is TargetState.APPLYING]
+    others = [verb for verb in others if verb not in _GOES_WITH_ANYTHING]
+    for step in target.steps:
+        if step.verb == "firmware" and others and step.params.get("together") is not True:
+            yield Finding(
+                "firmware-together",
+                Severity.FATAL,
+                Reason(
+                    f"firmware on {target.name}",
+                    f"in one change with {', '.join(dict.fromkeys(others))}",
+                    "a change of its own: it has no way back, and what failed could not be told apart",
+                    "Make two changes, or ask for it with `together: true`.",
                 ),
             )

@@ -16,6 +16,9 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "router-restart": {},
     "daemon-restart": {},
     "nic-queues": {"queues": 4},
+    "nic-firmware": {
+        "tool": "devlink", "interface": "eth1", "version": "7.4.1", "file": "intel/x.bin", "sha256": "ab" * 32,
+    },  # fmt: skip
     "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
