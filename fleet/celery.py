@@ -38,7 +38,9 @@ app.conf.update(
     visibility_timeout=300,
     broker_connection_retry_on_startup=True,
     worker_soft_shutdown_timeout=25,
-    worker_cancel_long_running_tasks_on_connection_loss=True,
+    # A leg is worth more than its message: it goes on without a broker, and a message that comes twice does no harm.
+    # Cancelled in the middle, its step would be nobody's until the lease ends (90 s; seen after Redis was killed).
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     task_soft_time_limit=90,
     task_time_limit=120,
