@@ -3,14 +3,18 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api.models import ApiToken
+from fleet.api.problems import PROBLEM
+from fleet.api.problems import document as document_of
 from fleet.api.scopes import Scope
 from fleet.api.views import ApiView, Op, methods
+from fleet.core.model import Reason
 from fleet.people import rights
 from fleet.people.roles import RIGHTS
 
@@ -62,6 +66,13 @@ class MeView(ApiView):
                 ],
             }
         )
+
+
+@csrf_exempt
+def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+    """An address that does not exist: said in JSON, as everything here."""
+    reason = Reason("address", request.path[:200], "one that exists", "See docs/api.md or /api/v1/openapi.json.")
+    return JsonResponse(document_of(404, "not_found", [reason]), status=404, content_type=PROBLEM)
 
 
 @require_safe

@@ -30,7 +30,7 @@ class Rate:
     reset: int
 
     def headers(self) -> dict[str, str]:
-        values = {"Limit": self.limit, "Remaining": self.left, "Reset": self.reset}
+        values = {"Limit": self.limit, "Remaining": max(0, self.left), "Reset": self.reset}
         return {f"RateLimit-{name}": str(value) for name, value in values.items()}
 
 
@@ -51,7 +51,7 @@ class PerToken(BaseThrottle):
 
 
 def _counted(token: ApiToken, second: int, limit: int) -> Rate | None:
-    key = f"api-rate:{token.pk}:{second // 60}"
+    key = f"api-rate:{token.prefix}:{second // 60}"
     try:
         cache = caches["api"]
         cache.add(key, 0, timeout=120)

@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me", me.MeView.as_view(), name="api-me"),
     path("", include("fleet.changes.api.urls")),
     path("", include("inventory.api.urls")),
+    path("<path:rest>", me.nowhere, name="api-nowhere"),
 ]
 # As fleet/urls.py has it: what the OpenAPI document is made from.
 mounted: list[URLPattern | URLResolver] = [path("api/v1/", include(urlpatterns))]

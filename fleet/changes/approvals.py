@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser, User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from fleet.api import accounts
 from fleet.changes import transitions
 from fleet.changes.models import (
     Approval,
@@ -51,30 +52,41 @@ def groups_of(person: AbstractBaseUser) -> frozenset[str]:
 def authors(change: Change) -> frozenset[int]:
     """Everybody who wrote the change or any of its revisions, as the rows say and as the events say it.
 
-    Events are append-only: whoever alters the author of a row does not stop being one.
+    Events are append-only: whoever alters the author of a row does not stop being one. Who answers for a service
+    account that wrote it is one as well, with all accounts that they answer for.
     """
     told = Event.objects.filter(change=change, kind__in=["change draft", "change planned"])
     wrote = {user for user in told.values_list("data__user", flat=True) if isinstance(user, int)}
-    return frozenset({change.author_id, *change.revisions.values_list("created_by_id", flat=True), *wrote})
+    wrote |= {change.author_id, *change.revisions.values_list("created_by_id", flat=True)}
+    return accounts.with_their_people(wrote)
 
 
 # --- what is asked for ---------------------------------------------------------------------------------------------
 
 
-def rules_for(plan: Plan) -> tuple[tuple[Policy, ...], risk.Assessment]:
-    """The policies that apply to a plan as they are now, and its risk."""
+def rules_for(plan: Plan, change: Change) -> tuple[tuple[Policy, ...], risk.Assessment]:
+    """The policies that apply to a plan of a change as they are now, and its risk."""
     assessed = risk.assess(plan, load_topology())
     where = Router.objects.filter(name__in=[t.name for t in plan.targets]).values_list("site__name", "role")
     pairs = set(where.distinct())
     subject = Subject(
         plan.recipe, assessed.risk, frozenset(site for site, _ in pairs), frozenset(role for _, role in pairs)
     )
-    return approval.applying(ApprovalPolicy.objects.values_in_force(), subject), assessed
+    policies = approval.applying(ApprovalPolicy.objects.values_in_force(), subject)
+    return _with_those_of_services(policies, change), assessed
+
+
+def _with_those_of_services(policies: tuple[Policy, ...], change: Change) -> tuple[Policy, ...]:
+    """With the policies that changes of the services among the authors must meet, whatever these are about."""
+    if not (of_services := accounts.policies_of(authors(change))):
+        return policies
+    found = {p.name: p for p in (*policies, *ApprovalPolicy.objects.filter(pk__in=of_services).values_in_force())}
+    return tuple(found[name] for name in sorted(found))
 
 
 def fix_rules(revision: Revision, now: datetime) -> ApprovalRules:
     """Keep what this submission asks approvers for: policies that are edited later change nothing under way."""
-    policies, assessed = rules_for(revision.read_plan())
+    policies, assessed = rules_for(revision.read_plan(), revision.change)
     return ApprovalRules.objects.create(
         revision=revision,
         at=now,
@@ -88,7 +100,7 @@ def fix_rules(revision: Revision, now: datetime) -> ApprovalRules:
 def rules_of(revision: Revision) -> tuple[Policy, ...]:
     """The policies that the newest submission of a revision fixed; before that, those of now."""
     fixed = revision.rules.order_by("-pk").first()
-    return fixed.values() if fixed is not None else rules_for(revision.read_plan())[0]
+    return fixed.values() if fixed is not None else rules_for(revision.read_plan(), revision.change)[0]
 
 
 def given_for(revision: Revision) -> tuple[Given, ...]:
@@ -181,8 +193,17 @@ def _asked(
         ticket=change.ticket,
         fatal=revision.fatal,
         warnings=revision.warnings,
-        may=(*rights.refusals(person, APPROVE, targets_of(revision)), *_overrode(revision, person)),
+        may=(
+            *accounts.may_not_approve(_user(person)),
+            *rights.refusals(person, APPROVE, targets_of(revision)),
+            *_overrode(revision, person),
+        ),
     )
+
+
+def _user(person: AbstractBaseUser) -> User:
+    assert isinstance(person, User)
+    return person
 
 
 def _overrode(revision: Revision, person: AbstractBaseUser) -> Reasons:
