@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("fleet.people.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("fleet.api.urls")),
+    path("tokens/", include("fleet.api.pages")),
     path("inventory/", include("inventory.urls")),
     path("", include("fleet.changes.urls")),
 ]
