@@ -1,4 +1,4 @@
-"""Approval in Django's admin: policies are edited there; what people decided is to look at only."""
+"""Approval in Django's admin: to look at only. Policies are edited on their own pages, which keep who did and why."""
 
 from typing import TYPE_CHECKING
 
@@ -13,31 +13,30 @@ from fleet.changes.models import (
     BreakGlass,
     BreakGlassReview,
     Notice,
+    PolicyEdit,
     StandardChange,
     StandardDecision,
     StandardUse,
 )
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[ApprovalPolicy]
     TabularInline = admin.TabularInline[ApprovalStage, ApprovalPolicy]
 else:
-    ModelAdmin, TabularInline = admin.ModelAdmin, admin.TabularInline  # not generic at run time
+    TabularInline = admin.TabularInline  # not generic at run time
 
 
 class Stages(TabularInline):
     """The stages of a policy."""
 
     model = ApprovalStage
-    extra = 1
+    extra = 0
 
 
 @admin.register(ApprovalPolicy)
-class ApprovalPolicyAdmin(ModelAdmin):
+class ApprovalPolicyAdmin(ReadOnly):
     """Policies. What is under way keeps those of its submission."""
 
     list_display = ("name", "active", "least_risk", "recipes", "roles", "expires_hours")
-    filter_horizontal = ("sites",)
     inlines = (Stages,)
 
 
@@ -47,6 +46,7 @@ for model in (
     BreakGlass,
     BreakGlassReview,
     Notice,
+    PolicyEdit,
     StandardChange,
     StandardDecision,
     StandardUse,

@@ -108,6 +108,20 @@ class ApprovalStage(models.Model):
         return Stage(self.name, frozenset(g.name for g in self.groups.all()), self.quorum)
 
 
+class PolicyEdit(models.Model):
+    """Somebody added, changed or removed a policy, and why. Append-only; the policy itself may be gone."""
+
+    policy_number = models.BigIntegerField(db_index=True)
+    name = models.CharField(max_length=63)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    why = models.TextField()
+    lines = models.JSONField(default=list)  # "least risk: whichever > high"
+
+    def __str__(self) -> str:
+        return f"edit of {self.name} by {self.by}"
+
+
 class ApprovalRules(models.Model):
     """What a submission asked approvers for: the policies that applied then, and the risk. Append-only."""
 

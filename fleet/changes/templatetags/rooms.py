@@ -13,15 +13,23 @@ register = template.Library()
 ROOMS = (
     ("dashboard", "Now", ()),
     ("changes", "Changes", ()),
-    ("calendar", "Calendar", ("/windows/", "/freezes/")),
+    ("calendar", "Calendar", ("/windows/", "/freezes/", "/notices/")),
     ("topology", "Topology", ()),
     ("audit", "Audit", ()),
     ("policies", "Rules", ("/standard-changes/", "/break-glass/")),
+    ("endpoints", "Outward", ("/tickets/",)),
     ("inventory-devices", "Inventory", ("/inventory/",)),
 )
 WITHIN = {
-    "calendar": (("calendar", "Calendar"), ("windows", "Windows and freezes"), ("windows-import", "Calendar files")),
+    "calendar": (
+        ("calendar", "Calendar"),
+        ("windows", "Windows and freezes"),
+        ("windows-import", "Calendar files"),
+        ("notices", "Notices"),
+    ),
+    "account": (("account", "Account"), ("mfa_index", "Second factor"), ("account_change_password", "Password")),
     "rules": (("policies", "Policies"), ("standards", "Standard changes"), ("break-glasses", "Break-glass")),
+    "outward": (("endpoints", "Webhooks"), ("dead-letters", "Dead letters"), ("tickets", "Tickets")),
 }
 
 

@@ -47,6 +47,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "engine_seen": seen,
         "engine_silent": bool(live) and frame.silent(seen, now),
         "last_event": Event.objects.order_by("-id").values_list("id", flat=True).first() or 0,
+        "may_operate": access.person(request).has_perm(access.OPERATE),
         "room": "dashboard",
     }
     template = "rooms/_dashboard.html" if access.is_htmx(request) else "rooms/dashboard.html"

@@ -2,39 +2,56 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
-from django.db.models import Count, Exists, OuterRef, Prefetch
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from fleet import clock
 from fleet.changes import standards as keeping
-from fleet.changes.models import ApprovalPolicy, ApprovalStage, StandardChange, StandardDecision
+from fleet.changes.models import ApprovalPolicy, ApprovalStage, PolicyEdit, StandardChange, StandardDecision
 from fleet.changes.views import access
 from fleet.changes.views.access import APPROVE, acts, reads
 from fleet.core import explain
 from fleet.core.model import Reason
 from fleet.core.standard import APPROVALS_WANTED, bound_in_words
 from fleet.people import rights
+from fleet.people.roles import POLICIES
 
 PER_PAGE = 50
+EDITS_SHOWN = 20
 MOST_WORDS = 2000
 
 
 @reads
 def policies(request: HttpRequest) -> HttpResponse:
     """Which changes need which approvals."""
-    stages = ApprovalStage.objects.order_by("number").prefetch_related("groups")
+    members = Count("user", filter=Q(user__is_active=True))
+    groups = Prefetch("groups", Group.objects.annotate(members=members).order_by("name"), to_attr="listed")
+    stages = ApprovalStage.objects.order_by("number").prefetch_related(groups)
     rows = ApprovalPolicy.objects.prefetch_related("sites", Prefetch("stages", stages)).order_by("-active", "name")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "now": clock.now(),
         "room": "rules",
-        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
-        "may_edit": request.user.is_staff and request.user.has_perm("changes.change_approvalpolicy"),
+        "page": page,
+        "too_few": [stage.pk for row in page for stage in row.stages.all() if _too_few(stage)],
+        "edits": Paginator(PolicyEdit.objects.select_related("by").order_by("-pk"), EDITS_SHOWN).get_page(
+            request.GET.get("edits")
+        ),
+        "may_edit": access.person(request).has_perm(POLICIES),
+        "right": POLICIES,
     }
     return render(request, "rooms/policies.html", context)
+
+
+def _too_few(stage: Any) -> bool:
+    """Can it surely not be met? Somebody in two of its groups counts twice here: it is said only where it is sure."""
+    return bool(stage.listed) and sum(group.members for group in stage.listed) < stage.quorum
 
 
 @reads
