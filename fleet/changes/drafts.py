@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import compatibility, conflicts, transitions
+from fleet.changes import compatibility, conflicts, transitions, windows
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import plan as planning
@@ -58,6 +58,8 @@ def make_plan(request: Request, *, of: Change | None = None) -> tuple[Plan, str]
     recipe = load_recipe(path, request.inputs)
     if request.strategy:
         recipe = replace(recipe, strategy=planning.strategy_from_json(request.strategy))
+    wanted = windows.overrun_of(recipe.name)
+    recipe = replace(recipe, strategy=replace(recipe.strategy, on_overrun=wanted))
     routers = _select(request, read_recipe(path).targets)
     return _render(recipe, routers, of), path.read_text(encoding="utf-8")
 

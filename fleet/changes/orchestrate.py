@@ -82,6 +82,8 @@ def _carry_out(run: Run, action: decide.Action, now: datetime) -> None:
                 transitions.move_change(change, ChangeState.RUNNING, transitions.Note(ENGINE, "goes on"), now)
         case decide.Release(target, reason):
             _release(target, str(reason), now)
+        case decide.Again(target, reason):
+            _again(target, str(reason), now)
         case decide.Strand(target, reason):
             _strand(target, str(reason), now)
         case decide.End(state, text):
@@ -121,7 +123,7 @@ def _roll_back(action: decide.RollBack, admission: int, now: datetime) -> bool:
         note = transitions.Note(ENGINE, why)
         turned = transitions.roll_back(target, _open(steps), back, note, now, admission=guard)
         if turned and action.overrun:
-            Overrun.objects.get_or_create(target=target, defaults={"at": now})
+            Overrun.objects.create(target=target, at=now)
     return turned
 
 
@@ -138,6 +140,12 @@ def _release(seen: decide.TargetView, why: str, now: datetime) -> None:
     """Nothing of this target was touched: back to pending, its baseline to be taken anew when it is started again."""
     if (target := _read(seen)) is not None:
         transitions.back_to_pending(target, transitions.Note(ENGINE, why), now)
+
+
+def _again(seen: decide.TargetView, why: str, now: datetime) -> None:
+    """It was put back at the end of its window: back to pending, all its steps to be done again in the next."""
+    if (target := _read(seen)) is not None:
+        transitions.again(target, transitions.Note(ENGINE, why), now)
 
 
 def _remember_holds(run: Run, holds: Sequence[str], now: datetime) -> None:

@@ -17,7 +17,7 @@ from fleet.core.model import Topology
 from fleet.core.states import STEP_OPEN, TARGET_ENDED, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
 from fleet.core.target import ONE_WAY
 from fleet.core.waves import Network, prepare
-from fleet.core.windows import Place
+from fleet.core.windows import OnOverrun, Place
 from fleet.core.windows_door import ALWAYS_OPEN
 from inventory.topology import load as load_topology
 
@@ -46,7 +46,7 @@ def load(run: Run, now: datetime, book: calendar.Book | None = None) -> Snapshot
     claimed, due = _steps(run, now)
     rows = (
         TargetRun.objects.filter(run=run)
-        .annotate(failed=failed_in_traffic(), overran=Exists(Overrun.objects.filter(target=OuterRef("pk"))))
+        .annotate(failed=failed_in_traffic(), overran=Exists(Overrun.objects.filter(target=OuterRef("pk"), resumed_at=None)))
         .order_by("wave", "name")
         .values(*_COLUMNS, "failed", "overran")
     )
@@ -60,12 +60,18 @@ def load(run: Run, now: datetime, book: calendar.Book | None = None) -> Snapshot
         targets,
         run.window_end,
         run.tolerated,
-        book.on_overrun(run.revision.recipe),
+        _on_overrun(run, book),
     )
     if _turns_round(view):
         one_way = _one_way(run)
         view = replace(view, targets=tuple(replace(t, one_way=t.id in one_way) for t in targets))
     return Snapshot(view, FleetView(_network(view), engaged_elsewhere(run)), admission)
+
+
+def _on_overrun(run: Run, book: calendar.Book) -> OnOverrun:
+    """What was approved; for plans from before it was part of the digest, what is wanted of this kind of change now."""
+    approved = run.strategy.get("on_overrun")
+    return OnOverrun(approved) if approved else book.on_overrun(run.revision.recipe)
 
 
 _COLUMNS = ("id", "name", "wave", "failure_domain", "state", "changed", "drained", "worst_case_s", "reasons",

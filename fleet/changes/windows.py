@@ -140,6 +140,12 @@ def exchange(old: Window | Freeze, new: Window | Freeze, person: AbstractBaseUse
     return ()
 
 
+def overrun_of(recipe: str) -> OnOverrun:
+    """What is wanted of this kind of change when its window closes on it. One query. Part of every plan's digest."""
+    found = OverrunPolicy.objects.filter(recipe=recipe).values_list("policy", flat=True).first()
+    return OnOverrun(found) if found else OnOverrun.FINISH
+
+
 def decide_overrun(recipe: str, policy: str, person: AbstractBaseUser, now: datetime) -> Reasons:
     """What happens to devices of this kind of change that are not finished when their window closes."""
     if policy not in set(OnOverrun):

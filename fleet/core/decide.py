@@ -132,7 +132,15 @@ class End:
     reason: str
 
 
-Action = Admit | Kick | RollBack | Strand | Release | Pause | Resume | End
+@dataclass(frozen=True)
+class Again:
+    """A target that was put back because its window had closed waits for the next one, before all others."""
+
+    target: TargetView
+    reason: Reason
+
+
+Action = Admit | Kick | RollBack | Again | Strand | Release | Pause | Resume | End
 
 
 @dataclass(frozen=True)
@@ -168,8 +176,10 @@ def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
         return _end_or(run, [*actions, *back], (reason, *held), stopped=True, owed=owed)
     back, held, _ = _turn_round(run, fleet, taken, [t for t in failing if t.failed], _failed_in_traffic())
     over, stay = _overrun(run, fleet, taken)
-    admitted, holds = _admissions(run, fleet, taken, now)
-    return _end_or(run, [*actions, *back, *over, *admitted], (*held, *stay, *holds), stopped=False, owed=False)
+    again = [Again(t, _NEXT_WINDOW) for t in run.targets if t.overran and t.state is _T.ROLLED_BACK]
+    # Whoever is to begin again comes first: the others are looked at when it stands among them.
+    admitted, holds = ([], ()) if again else _admissions(run, fleet, taken, now)
+    return _end_or(run, [*actions, *back, *over, *again, *admitted], (*held, *stay, *holds), stopped=False, owed=False)
 
 
 def is_failing(target: TargetView) -> bool:
@@ -208,6 +218,9 @@ def _overrun(run: RunView, fleet: FleetView, taken: dict[str, str]) -> tuple[lis
     return [*actions, *(replace(a, overrun=True) if isinstance(a, RollBack) else a for a in back)], tuple(holds)
 
 
+_NEXT_WINDOW = Reason(
+    "window", "closed before it was finished", "the change on it", "It is as it was and begins again in the next window."
+)
 _OVER = Reason("window", "closed", "open until it is finished", "It is put back, as is wanted for this kind of change.")
 
 

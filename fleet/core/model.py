@@ -47,6 +47,13 @@ class OnFailure(StrEnum):
     PAUSE = "pause"
 
 
+class OnOverrun(StrEnum):
+    """What happens to devices that are not finished when the window closes: see them through, or put them back."""
+
+    FINISH = "finish"
+    ROLL_BACK = "roll_back"
+
+
 class Impact(StrEnum):
     """Impact words of the maintenance notice standard (maintnote)."""
 
@@ -126,6 +133,7 @@ class Strategy:
     budget: Budget = Budget()
     max_failures: int = 0
     on_failure: OnFailure = OnFailure.ROLLBACK_TARGET
+    on_overrun: OnOverrun = OnOverrun.FINISH
 
 
 @dataclass(frozen=True)

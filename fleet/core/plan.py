@@ -12,6 +12,7 @@ from fleet.core.model import (
     Finding,
     Json,
     OnFailure,
+    OnOverrun,
     Plan,
     PlannedStep,
     PlannedTarget,
@@ -86,6 +87,7 @@ def strategy_from_json(data: Mapping[str, Any]) -> Strategy:
         budget=Budget(**data["budget"]),
         max_failures=data["max_failures"],
         on_failure=OnFailure(data["on_failure"]),
+        on_overrun=OnOverrun(data.get("on_overrun", OnOverrun.FINISH)),  # plans from before it was in the digest
     )
 
 

@@ -94,7 +94,8 @@ TARGET_MOVES: Mapping[TargetState, frozenset[TargetState]] = {
     # Rollback of a whole wave or run reaches back to what was finished.
     _T.DONE: frozenset({_T.ROLLING_BACK}),
     _T.ROLLING_BACK: frozenset({_T.ROLLED_BACK, _T.STUCK}),
-    _T.ROLLED_BACK: frozenset(),
+    # Put back because its window had closed: it begins again in the next one.
+    _T.ROLLED_BACK: frozenset({_T.PENDING}),
     _T.STUCK: frozenset(),
 }
 
@@ -105,6 +106,7 @@ _PHASES: Mapping[str, TargetState] = {
     "verify": _T.VERIFYING,
     "undrain": _T.UNDRAINING,
     "soak": _T.SOAKING,
+    "kernel-default": _T.SOAKING,  # what soaked becomes the default: no traffic is moved for it
 }
 
 

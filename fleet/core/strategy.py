@@ -63,6 +63,7 @@ def in_words(strategy: Strategy) -> Mapping[str, str]:
         "drained at once in a failure domain": written.per_failure_domain,
         "failures tolerated": written.max_failures,
         "on failure": written.on_failure.replace("_", " "),
+        "when a window closes on it": strategy.on_overrun.replace("_", " "),
     }
 
 

@@ -12,18 +12,11 @@ long as it can be. The zone is a `tzinfo` of the caller: core reads no time zone
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from enum import StrEnum
 
 from fleet.core import rrule
+from fleet.core.model import OnOverrun as OnOverrun
 from fleet.core.model import Reason
 from fleet.core.rrule import Rule
-
-
-class OnOverrun(StrEnum):
-    """What happens to devices that are not finished when the window closes: see them through, or put them back."""
-
-    FINISH = "finish"
-    ROLL_BACK = "roll_back"
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ device is touched. Times are arguments.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 
-from fleet.changes import lifecycle, transitions, way_back
+from fleet.changes import lifecycle, transitions, way_back, windows
 from fleet.changes.models import Change, Event, Pulse, Revision, Run, StepRun, TargetRun
 from fleet.core import explain
 from fleet.core import plan as planning
@@ -132,7 +133,8 @@ def draft(author: User, what: Plan, now: datetime, *, title: str = "Eight queues
 
 
 def revise(change: Change, author: User, what: Plan, now: datetime) -> Revision:
-    """The next revision of a change."""
+    """The next revision of a change; as drafts plan it, with what is wanted when its window closes."""
+    what = replace(what, strategy=replace(what.strategy, on_overrun=windows.overrun_of(what.recipe)))
     document = planning.document(what)
     return Revision.objects.create(
         change=change,

@@ -175,8 +175,55 @@ def test_what_is_unfinished_when_the_window_closes(
     builders.walk(run, "bly", hand_end)
     orchestrate.tick(hand_end + timedelta(minutes=30))
     assert state(change) is ChangeState.RUNNING, "it is no failure: the others go on in the next window"
+    assert states(change) == {"bly": "pending", "aebi": "pending"}
+    next_night = NIGHT + timedelta(days=1)
+    orchestrate.tick(next_night)
+    assert states(change) == {"bly": "baselining", "aebi": "pending"}, "what was begun is taken up again, and first"
+    at = builders.walk(run, "bly", next_night + timedelta(seconds=1))
+    assert states(change)["bly"] == "done"
+    orchestrate.tick(at)
+    builders.walk(run, "aebi", at + timedelta(seconds=1))
+    orchestrate.tick(at + timedelta(minutes=30))
+    assert state(change) is ChangeState.SUCCEEDED
+    kept = Overrun.objects.get()
+    assert kept.resumed_at is not None and "verify" in [s["verb"] for s in kept.steps if not s["back"]]
+
+
+def test_what_fails_in_the_next_window_is_a_failure(
+    approved: Callable[..., Change], window: Callable[..., Window], approver: User
+) -> None:
+    """That it once went back because its window had closed excuses nothing afterwards."""
+    window()
+    builders.done(windows.decide_overrun("nic-queues", "roll_back", approver, NOW))
+    change = approved(["bly"], ["aebi"])
+    builders.done(lifecycle.schedule(change, approver, NOW))
+    orchestrate.tick(NIGHT)
+    run = Run.objects.get()
+    hand_end = builders.walk(run, "bly", NIGHT + timedelta(seconds=1), until="verify") + timedelta(hours=4)
+    orchestrate.tick(hand_end)
+    builders.walk(run, "bly", hand_end)
+    orchestrate.tick(hand_end + timedelta(minutes=30))
     orchestrate.tick(NIGHT + timedelta(days=1))
-    assert states(change) == {"bly": "rolled_back", "aebi": "baselining"}
+    TargetRun.objects.filter(name="bly").update(state=TargetState.ROLLED_BACK, engaged=False, changed=False)
+    orchestrate.tick(NIGHT + timedelta(days=1, minutes=1))
+    assert state(change) is ChangeState.ROLLED_BACK
+    assert TargetRun.objects.failing().get().name == "bly"
+
+
+def test_what_was_approved_holds_when_the_policy_changes_afterwards(
+    approved: Callable[..., Change], window: Callable[..., Window], approver: User
+) -> None:
+    """The way at the end of a window is part of what the digest stands for."""
+    window()
+    builders.done(windows.decide_overrun("nic-queues", "roll_back", approver, NOW))
+    change = approved(["bly"])
+    builders.done(lifecycle.schedule(change, approver, NOW))
+    orchestrate.tick(NIGHT)
+    builders.done(windows.decide_overrun("nic-queues", "finish", approver, NOW))
+    run = Run.objects.get()
+    at = builders.walk(run, "bly", NIGHT + timedelta(seconds=1), until="verify") + timedelta(hours=4)
+    orchestrate.tick(at)
+    assert states(change) == {"bly": "rolling_back"}
 
 
 def test_a_freeze_wins_and_both_reasons_are_told(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from fleet.core import gates
-from fleet.core.decide import Admit, FleetView, Release, RollBack, RunView, TargetView, next_actions
+from fleet.core.decide import Admit, Again, FleetView, Release, RollBack, RunView, TargetView, next_actions
 from fleet.core.gates import Engaged
 from fleet.core.model import Budget, Link, OnFailure, Strategy, Topology
 from fleet.core.states import ChangeState, Control, TargetState
@@ -109,7 +109,7 @@ def target(name: str, state: TargetState, number: int = 1, **more: object) -> Ta
 
 def act(view: RunView, now: datetime = EVENING, **engaged: Engaged) -> list[tuple[str, str]]:
     actions = next_actions(view, FleetView(NETWORK, engaged), now).actions
-    return [(type(a).__name__, a.target.name) for a in actions if isinstance(a, Admit | RollBack | Release)]
+    return [(type(a).__name__, a.target.name) for a in actions if isinstance(a, Admit | Again | RollBack | Release)]
 
 
 @pytest.mark.parametrize("state", [T.DRAINING, T.DRAINED, T.APPLYING, T.VERIFYING])
@@ -135,7 +135,7 @@ def test_what_is_untouched_goes_back_to_pending_and_comes_first_in_the_next_wind
 
 def test_what_was_put_back_at_the_end_of_a_window_is_no_failure() -> None:
     back = target("a", T.ROLLED_BACK, overran=True)
-    assert act(run(back, target("c", T.PENDING, 2))) == [("Admit", "c")]
+    assert act(run(back, target("c", T.PENDING, 2))) == [("Again", "a")], "and comes before whoever has not begun"
     assert act(run(replace(back, overran=False), target("c", T.PENDING, 2))) == []
     assert act(run(replace(back, state=T.STUCK), target("c", T.PENDING, 2))) == [], "stuck is stuck"
 

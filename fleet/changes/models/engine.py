@@ -209,7 +209,8 @@ class TargetRunQuerySet(models.QuerySet["TargetRun"]):
     def failing(self) -> "TargetRunQuerySet":
         """What failed, back already or not; the same as `decide.is_failing`."""
         ended = Q(state__in=[TargetState.STUCK, TargetState.ROLLED_BACK, TargetState.ROLLING_BACK])
-        return self.annotate(failed=failed_in_traffic()).filter(ended | Q(failed=True))
+        over = Q(overruns__isnull=False, overruns__resumed_at=None) & ~Q(state=TargetState.STUCK)
+        return self.annotate(failed=failed_in_traffic()).filter(ended | Q(failed=True)).exclude(over)
 
     def with_steps(self) -> "TargetRunQuerySet":
         return self.prefetch_related(Prefetch("steps", StepRun.objects.order_by("index")))

@@ -167,10 +167,15 @@ class OverrunPolicy(models.Model):
 
 
 class Overrun(models.Model):
-    """A target that was put back because its window had closed: no failure, but not done either."""
+    """A target that was put back because its window had closed: no failure, but not done either.
 
-    target = models.OneToOneField(TargetRun, on_delete=models.PROTECT, related_name="overrun")
+    `resumed_at`: when it went back to pending, to begin again in the next window; `steps`: what was done up to then.
+    """
+
+    target = models.ForeignKey(TargetRun, on_delete=models.PROTECT, related_name="overruns")
     at = models.DateTimeField()
+    resumed_at = models.DateTimeField(null=True)
+    steps = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return f"{self.target.name} overran"

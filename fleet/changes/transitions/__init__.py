@@ -21,7 +21,7 @@ from fleet.changes.transitions.steps import (
     remark,
     write_ahead,
 )
-from fleet.changes.transitions.targets import admit, back_to_pending, move_target, release, roll_back, strand
+from fleet.changes.transitions.targets import admit, again, back_to_pending, move_target, release, roll_back, strand
 
 __all__ = [
     "Follow",
@@ -30,6 +30,7 @@ __all__ = [
     "Result",
     "StepInHand",
     "admit",
+    "again",
     "ask",
     "back_to_pending",
     "claim",

@@ -83,7 +83,7 @@ def values_in(target: TargetRun, to: TargetState, now: datetime, *, changed: boo
         case TargetState.DRAINING:
             return {"drained": True, "drained_at": now}
         case TargetState.PENDING:
-            return {"engaged": False, "began_at": None}
+            return {"engaged": False, "began_at": None, "drained_at": None, "ended_at": None, "changed": None}
         case TargetState.DONE | TargetState.ROLLED_BACK:
             return {"engaged": False, "drained": False, "ended_at": now, "changed": bool(changed)}
         case TargetState.SOAKING:

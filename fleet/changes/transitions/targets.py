@@ -1,13 +1,14 @@
 """What the tick and people do with targets: begin them, turn them round, leave them, let go of them."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef
 
-from fleet.changes.models import Admission, Event, Run, StepRun, TargetRun
+from fleet.changes.models import Admission, Event, Overrun, Run, StepRun, TargetRun
 from fleet.changes.transitions.rows import Lost, Note, event, guarded_move, note, remember
 from fleet.core.states import STEP_OPEN, Control, StepState, TargetState
 
@@ -132,7 +133,7 @@ def back_to_pending(target: TargetRun, what: Note, now: datetime) -> bool:
     """A target of which nothing was touched goes back to where it has not begun; its baseline is taken anew later."""
     try:
         with transaction.atomic():
-            steps = StepRun.objects.filter(target=target.pk)
+            steps = StepRun.objects.filter(target=target.pk, back=False)  # a way back from an earlier window stays
             if steps.filter(state=StepState.CLAIMED, due_at__gt=now).exists():
                 raise Lost
             # Also the baseline that was taken already: it is taken anew when the target is started again.
@@ -157,6 +158,56 @@ def back_to_pending(target: TargetRun, what: Note, now: datetime) -> bool:
         return False
     remember(target, TargetState.PENDING)
     return True
+
+
+def again(target: TargetRun, what: Note, now: datetime) -> bool:
+    """A target that was put back because its window had closed goes to where it has not begun.
+
+    Its steps are to be done anew; what was done is kept with the overrun and in the events, and the way back that it
+    took stays among its steps, done.
+    """
+    try:
+        with transaction.atomic():
+            guarded_move(target, TargetState.PENDING, now, reasons=[what.text])
+            steps = StepRun.objects.filter(target=target.pk)
+            done = list(steps.order_by("index").values(*_KEPT))
+            over = Overrun.objects.filter(target=target.pk, resumed_at=None)
+            if over.update(resumed_at=now, steps=[_told(row) for row in done]) != 1:
+                raise Lost
+            steps.filter(back=False).update(**_UNDONE, generation=F("generation") + 1)
+            note(
+                target.run.revision.change_id,
+                "target pending",
+                Note(what.actor, f"{target.name}: {what.text}"),
+                now,
+                target_id=target.pk,
+            )
+    except Lost:
+        return False
+    remember(target, TargetState.PENDING)
+    return True
+
+
+_UNDONE: Mapping[str, Any] = {
+    "state": StepState.READY,
+    "due_at": None,
+    "attempt": 0,
+    "claimed_by": "",
+    "first_claimed_at": None,
+    "sent_at": None,
+    "ended_at": None,
+    "artifact": None,
+    "data": {},
+    "changed": None,
+    "reasons": [],
+}
+
+
+_KEPT = ("index", "verb", "back", "state", "sent_at", "ended_at", "artifact", "reasons")
+
+
+def _told(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in step.items()}
 
 
 def release(targets: Iterable[TargetRun], what: Note, now: datetime) -> int:
