@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import pi, sin, sqrt
 
-from fleet.core.soak import CONFIDENCE_Z, HOUR, LEAST_SAMPLES, LEAST_SECONDS
+from fleet.core.soak import BINS, CONFIDENCE_Z, HIDDEN, HOUR, LEAST_SAMPLES, LEAST_SECONDS, MOST_LEFT
 
 # One-sided 90 %: nine of ten such leaks are found by then.
 POWER_Z = 1.282
@@ -35,10 +35,21 @@ def half_width(noise: Noise, hours: float, *, phase: float | None = None, z: flo
     """
     if phase is None:
         return max(half_width(noise, hours, phase=24 * n / _PHASES, z=z) for n in range(_PHASES))
-    samples = hours * HOUR / noise.every_s
-    as_one = (1 + noise.left_over) / (1 - noise.left_over)
     spread = _time_beside_load(hours, phase) if noise.swing > 0 else hours / sqrt(12)
-    return z * noise.share * sqrt(as_one / samples / _EFFICIENCY) / max(spread, 1e-9)
+    return z * sqrt(_of_level(noise, hours) / _EFFICIENCY) / max(spread, 1e-9)
+
+
+def _of_level(noise: Noise, hours: float) -> float:
+    """Variance with which a level is known after so many hours, as `soak.trend` reckons it: bins of samples, of which
+    each has something of the last (first order), and its allowance for what few bins hide of that."""
+    samples = hours * HOUR / noise.every_s
+    bins = max(2.0, min(float(BINS), samples))
+    each, phi = samples / bins, noise.left_over
+    faded = (1 - phi**each) / (1 - phi)
+    of_bin = noise.share**2 / each * ((1 + phi) / (1 - phi) - 2 * phi * faded / (each * (1 - phi)))
+    of_next = noise.share**2 * phi * faded**2 / each**2
+    left = min(MOST_LEFT, max(0.0, of_next / of_bin) + HIDDEN / bins)
+    return of_bin * (1 + left) / (1 - left) / bins
 
 
 @lru_cache(maxsize=4096)  # the same few hours are asked for at every look

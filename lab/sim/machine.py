@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lab.sim import birdc, discovery, ethtool, firmware, linux, script, software, systemd, vtysh
+from lab.sim import birdc, discovery, ethtool, firmware, linux, queues, script, software, systemd, vtysh
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
@@ -22,7 +22,7 @@ Journal = Callable[[dict[str, Any]], None]
 
 HANDLERS: Mapping[str, Handler] = {
     "uname": linux.uname,
-    "cat": linux.cat,
+    "cat": lambda ctx, argv: queues.proc(ctx, argv) or linux.cat(ctx, argv),
     "ip": linux.ip,
     "sysctl": linux.sysctl,
     "touch": linux.touch,
@@ -44,6 +44,8 @@ HANDLERS: Mapping[str, Handler] = {
     "grep": linux.grep,
     "devlink": lambda ctx, argv: Reply('{"info":{}}\n'),
     **discovery.SCRIPTS,
+    "slipway-queues": queues.queues,
+    "slipway-siblings": queues.siblings,
     "hostname": lambda ctx, argv: Reply(ctx.router.name + "\n"),
     "pgrep": linux.pgrep,
     "nproc": lambda ctx, argv: Reply("8\n"),

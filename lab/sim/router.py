@@ -12,6 +12,7 @@ from lab.sim.frrconfig import FrrConfig
 from lab.sim.installed import Software
 from lab.sim.nvm import Nvm
 from lab.sim.topology import Port, RouterSpec
+from lab.sim.work import Work
 
 PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
@@ -116,6 +117,7 @@ class Router:
     unheard6: tuple[int, ...] | None = None
     heard6_at: float = float("-inf")
     software: Software = field(default_factory=Software)
+    work: Work = field(default_factory=Work)
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
@@ -300,7 +302,7 @@ class Router:
 
     def panic(self, now: float, text: str) -> None:
         """The kernel dies and, by panic=N, boots again; what it said is in pstore, as efi_pstore keeps it."""
-        self.files[f"{PSTORE}dmesg-efi_pstore-{int(now * 1000) + 176000000000000}"] = text
+        self.files[f"{PSTORE}dmesg-efi_pstore-{176 * 10**13 + int(now * 1000)}"] = text
         self.halt(now)
 
     def stop_daemons(self, now: float) -> None:

@@ -1,0 +1,30 @@
+"""The small POSIX sh script that looks at the queues of one interface. A constant; nothing is put into it.
+
+Run as `/bin/sh -c QUEUES slipway-queues ROOT INTERFACE`; ROOT is empty on devices (tests point it at a tree of files).
+It only reads. Interfaces on top of others (VLANs, bonds) have no queues of their own.
+"""
+
+QUEUES = """\
+g() { v=; [ -r "$1" ] && IFS= read -r v <"$1"; } 2>/dev/null
+d=$1/sys/class/net/$2; p=$d/device
+[ -e "$d/address" ] || exit 0
+for f in "$d"/lower_*; do [ -e "$f" ] && exit 0; done
+g "$d/operstate"; echo "operstate $v"
+if [ -e "$p" ]; then l=$(readlink "$p/driver"); echo "driver ${l##*/}"; fi
+n=0; for q in "$d"/queues/rx-*; do [ -e "$q" ] && n=$((n + 1)); done; echo "queues $n"
+for f in rx_packets rx_missed_errors rx_fifo_errors rx_dropped; do g "$d/statistics/$f"; echo "$f $v"; done
+for n in "$p"/msi_irqs/* "$p"/../msi_irqs/*; do
+[ -e "$n" ] || continue; n=${n##*/}; g "$1/proc/irq/$n/smp_affinity_list"; a=$v; x=
+for f in "$1/proc/irq/$n"/*/; do [ -d "$f" ] && f=${f%/} x=${f##*/}; done; echo "irq $n $a $x"; done
+t() { echo "@ $1"; shift; "$@"; echo "
+@ = $?"; }
+t stats ethtool -S "$2"
+t channels ethtool -l "$2"
+t rss ethtool -x "$2"
+for f in tcp4 udp4 esp4 tcp6 udp6 esp6; do t "flow $f" ethtool -n "$2" rx-flow-hash $f; done
+"""
+
+
+def queues(*, root: str = "") -> list[str]:
+    """The command of QUEUES without its interface."""
+    return ["/bin/sh", "-c", QUEUES, "slipway-queues", root]
