@@ -90,7 +90,7 @@ def _preview(source: InboundSource, said: dict[str, Json], now: datetime) -> str
     model = str(said.get("model", "")).rpartition(".")[2]
     if model not in _MODELS:
         return f"{model[:40] or 'nothing'}: no business of the inventory"
-    waiting = NetboxImport.objects.filter(source=source.netbox, previewed_at=None, refused=None)
+    waiting = NetboxImport.objects.filter(source=source.netbox, previewed_at__isnull=True, refused__isnull=True)
     if waiting.exists():
         return "a preview is asked for already"
     last = NetboxImport.objects.filter(source=source.netbox).exclude(applied_at=None).defer("preview").first()

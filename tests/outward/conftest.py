@@ -30,8 +30,11 @@ class Clock:
 
 
 @pytest.fixture
-def at() -> Clock:
-    return Clock()
+def at(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the whole house: pages and callbacks read it too."""
+    made = Clock()
+    monkeypatch.setattr("fleet.clock.now", made)
+    return made
 
 
 @pytest.fixture(autouse=True)
