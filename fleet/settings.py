@@ -100,6 +100,7 @@ INSTALLED_APPS = [
     "fleet.api",
     "fleet.changes",
     "fleet.outward",
+    "fleet.notices",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -186,6 +187,11 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 EMAIL_HOST = os.environ.get("SLIPWAY_MAIL_HOST", "")
 DEFAULT_FROM_EMAIL = os.environ.get("SLIPWAY_MAIL_FROM", "slipway@localhost")
+
+# The address under which people reach the pages, for links in messages and feeds: https://slipway.example.net
+SLIPWAY_URL = os.environ.get("SLIPWAY_URL", "").rstrip("/")
+# Who announces maintenance to customers (X-MAINTNOTE-PROVIDER), such as example.net; empty: customers are told nothing.
+SLIPWAY_PROVIDER = os.environ.get("SLIPWAY_PROVIDER", "")
 
 # --- how the pages are reached --------------------------------------------------------------------------------------
 # 1: only by HTTPS; cookies are sent over nothing else, and browsers remember it for a year.

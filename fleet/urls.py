@@ -13,5 +13,6 @@ urlpatterns = [
     path("api/v1/", include("fleet.api.urls")),
     path("tokens/", include("fleet.api.pages")),
     path("inventory/", include("inventory.urls")),
+    path("", include("fleet.notices.urls")),
     path("", include("fleet.changes.urls")),
 ]

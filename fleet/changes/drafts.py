@@ -13,11 +13,12 @@ from django.db import transaction
 from fleet.changes import compatibility, conflicts, transitions, windows
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
+from fleet.core import other_leg, preconditions, risk, waves
 from fleet.core import plan as planning
-from fleet.core import preconditions, risk
 from fleet.core.model import Finding, Plan, PlannedStep, Reason, Recipe, Severity, to_json
 from fleet.core.states import CHANGE_MOVES, ChangeState
 from inventory.models import Observation, Router
+from inventory.providers import load as load_providers
 from inventory.topology import load as load_topology
 from playbooks import registry
 from playbooks.base import Cautious, Impossible
@@ -49,8 +50,9 @@ def find_recipe(name: str) -> Path:
     return path if path.suffix in {".yaml", ".yml"} else recipe_path(name)
 
 
-def make_plan(request: Request, *, of: Change | None = None) -> tuple[Plan, str]:
-    """The plan of a request and the text of its recipe. `of`: the change that it is a revision of.
+def make_plan(request: Request, *, of: Change | None = None, now: datetime | None = None) -> tuple[Plan, str]:
+    """The plan of a request and the text of its recipe. `of`: the change that it is a revision of. `now`: to tell of
+    what providers will work on from then.
 
     Raises RecipeRefused (file, line, found, wanted) and PlanRefused (targets that do not exist).
     """
@@ -61,7 +63,7 @@ def make_plan(request: Request, *, of: Change | None = None) -> tuple[Plan, str]
     wanted = windows.overrun_of(recipe.name)
     recipe = replace(recipe, strategy=replace(recipe.strategy, on_overrun=wanted))
     routers = _select(request, read_recipe(path).targets)
-    return _render(recipe, routers, of), path.read_text(encoding="utf-8")
+    return _render(recipe, routers, of, now), path.read_text(encoding="utf-8")
 
 
 def _select(request: Request, targets: Mapping[str, Any]) -> list[Router]:
@@ -89,7 +91,7 @@ def _unknown(name: str, known: Sequence[str]) -> Reason:
     return Reason(f"target {name}", "no such router in the inventory", "a router that exists", remedy)
 
 
-def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None) -> Plan:
+def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None, now: datetime | None) -> Plan:
     facts = Observation.objects.latest_by_router([r.name for r in routers])
     topology = load_topology()
     steps: dict[str, list[PlannedStep]] = {}
@@ -120,6 +122,8 @@ def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None) -> Pla
         steps[router.name] = _with_facts(planned, seen.facts if seen else {})
     looked = compatibility.look(recipe, steps, {name: seen.facts for name, seen in facts.items()}, topology)
     others = conflicts.look(list(steps), topology, but=of)
+    if now is not None and (providers := load_providers(now)).outages:
+        others += other_leg.find(list(steps), now, waves.prepare(topology), providers)
     return planning.make(recipe, steps, topology, [*refused, *looked.findings, *others], artifact=looked.artifact)
 
 
@@ -136,7 +140,7 @@ def open_change(
     request: Request, *, title: str, author: AbstractBaseUser, now: datetime, ticket: str = "", description: str = ""
 ) -> Change:
     """Plan a request and keep it as a new draft. Raises as `make_plan`; then nothing was written."""
-    plan, text = make_plan(request)
+    plan, text = make_plan(request, now=now)
     with transaction.atomic():
         change = Change.objects.create(
             title=title, author_id=author.pk, ticket=ticket, description=description, created_at=now
@@ -152,7 +156,7 @@ def revise(change: Change, request: Request, *, author: AbstractBaseUser, now: d
     state = ChangeState(change.state)
     if state is not ChangeState.DRAFT and ChangeState.DRAFT not in CHANGE_MOVES[state]:
         raise PlanRefused([Reason("change", state, "not yet started", "Open a new change.")])
-    plan, text = make_plan(request, of=change)
+    plan, text = make_plan(request, of=change, now=now)
     with transaction.atomic():
         if state is not ChangeState.DRAFT:
             what = Note(author.get_username(), "edited: back to draft, approvals are void")

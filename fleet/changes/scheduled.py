@@ -12,11 +12,13 @@ from fleet.changes.models import Change, Schedule
 from fleet.core import explain, gates
 from fleet.core.gates import Engaged
 from fleet.core.model import Reason
+from fleet.core.other_leg import other_leg
 from fleet.core.states import ChangeState
 from fleet.core.waves import Network, prepare
 from fleet.core.windows import Place
 from fleet.core.windows_door import Outlook, outlook
 from inventory.models import Router
+from inventory.providers import load as load_providers
 from inventory.topology import load as load_topology
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ def start_due(book: calendar.Book, now: datetime) -> int:
     rows = list(calendar.waiting())
     if not rows:
         return 0
-    around = _Around(rows)
+    around = _Around(rows, now)
     began = 0
     for row in rows:
         try:
@@ -46,7 +48,7 @@ def start_due(book: calendar.Book, now: datetime) -> int:
 class _Around:
     """What surrounds all waiting changes; the topology is read when the first of them finds its window open."""
 
-    def __init__(self, rows: Sequence[Schedule]) -> None:
+    def __init__(self, rows: Sequence[Schedule], now: datetime) -> None:
         names = {name for row in rows for name, _ in row.canaries}
         found = Router.objects.filter(name__in=names).values_list(
             "name", "site__name", "role", "site__failure_domain__name"
@@ -56,6 +58,7 @@ class _Around:
         for name, site, role, domain in found:
             self.place[name], self.domain[name] = (site, role), domain
         self.engaged: Mapping[str, Engaged] = snapshots.engaged_elsewhere(None)
+        self.providers = load_providers(now)
         self._network: Network | None = None
 
     @property
@@ -94,6 +97,9 @@ def _outlook(row: Schedule, book: calendar.Book, around: _Around, now: datetime)
         mine = gates.device_free(one.name, around.engaged)
         if around.engaged:
             mine += gates.no_conflict(one.name, around.domain[one.name], around.network, around.engaged)
+        if around.providers.outages:
+            drained = [n for n, e in around.engaged.items() if e.drained]
+            mine += other_leg(one.name, one.worst_case_s, now, around.network, around.providers, drained)
         if not mine and not ahead.holds:
             return ahead
         in_the_way.update(dict.fromkeys(mine))
@@ -137,5 +143,5 @@ def ahead(change: Change, now: datetime) -> Ahead:
     else:
         row = schedule
     revision.change = change
-    found = _outlook(row, calendar.load(), _Around([row]), now)
+    found = _outlook(row, calendar.load(), _Around([row], now), now)
     return Ahead(explain.sentences((*holds, *found.holds)), found.at, schedule is not None)

@@ -1,6 +1,6 @@
 """What the tick and the pages read: whole runs as values, in a constant number of queries."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +16,10 @@ from fleet.core.gates import Engaged
 from fleet.core.model import Topology
 from fleet.core.states import STEP_OPEN, TARGET_ENDED, TARGET_IN_FLIGHT, ChangeState, Control, StepState, TargetState
 from fleet.core.target import ONE_WAY
-from fleet.core.waves import Network, prepare
+from fleet.core.waves import prepare
 from fleet.core.windows import OnOverrun, Place
 from fleet.core.windows_door import ALWAYS_OPEN
+from inventory.providers import load as load_providers
 from inventory.topology import load as load_topology
 
 EMPTY_NETWORK = prepare(Topology({}))
@@ -65,7 +66,7 @@ def load(run: Run, now: datetime, book: calendar.Book | None = None) -> Snapshot
     if _turns_round(view):
         one_way = _one_way(run)
         view = replace(view, targets=tuple(replace(t, one_way=t.id in one_way) for t in targets))
-    return Snapshot(view, FleetView(_network(view), engaged_elsewhere(run)), admission)
+    return Snapshot(view, _fleet(view, engaged_elsewhere(run), now), admission)
 
 
 def _on_overrun(run: Run, book: calendar.Book) -> OnOverrun:
@@ -126,14 +127,15 @@ def _one_way(run: Run) -> Collection[int]:
     return set(sent.filter(planned__reversibility__in=ways).values_list("target_id", flat=True))
 
 
-def _network(view: RunView) -> Network:
-    """The topology, only when something may have to be drained: a run that is full, or merely soaks, asks for none."""
+def _fleet(view: RunView, engaged: Mapping[str, Engaged], now: datetime) -> FleetView:
+    """The topology and what providers announced, only when something may have to be drained: a run that is full, or
+    merely soaks, asks for none."""
     flying = sum(t.state in TARGET_IN_FLIGHT and t.state is not TargetState.SOAKING for t in view.targets)
     room = flying < view.strategy.budget.total
     waiting = room and any(t.state is TargetState.PENDING for t in view.targets)
     if (waiting and view.control is Control.NONE) or _turns_round(view):
-        return prepare(load_topology())
-    return EMPTY_NETWORK
+        return FleetView(prepare(load_topology()), engaged, load_providers(now))
+    return FleetView(EMPTY_NETWORK, engaged)
 
 
 def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from fleet.core import gates
 from fleet.core.model import OnFailure, Reason, Strategy
+from fleet.core.other_leg import NOTHING, Providers, other_leg
 from fleet.core.states import (
     TARGET_ENDED,
     TARGET_IN_FLIGHT,
@@ -67,10 +68,12 @@ class RunView:
 
 @dataclass(frozen=True)
 class FleetView:
-    """Everything outside this run that limits it. `engaged`: device -> (failure domain, drained, who holds it)."""
+    """Everything outside this run that limits it. `engaged`: device -> (failure domain, drained, who holds it);
+    `providers`: on which lines providers work, and when."""
 
     network: Network
     engaged: Mapping[str, gates.Engaged] = field(default_factory=dict)
+    providers: Providers = NOTHING
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
             moves = () if run.change_state is ChangeState.PAUSED else (Pause(_asked("pause")),)
             return Decision(moves, (_asked("pause"),))
         case Control.ABORT | Control.ROLLBACK:
-            return _stopping(run, fleet, everything=run.control is Control.ROLLBACK)
+            return _stopping(run, fleet, now, everything=run.control is Control.ROLLBACK)
         case Control.NONE:
             pass
     settled = [t for t in run.targets if t.state in {_T.STUCK, _T.ROLLED_BACK} and is_failing(t)]
@@ -172,10 +175,10 @@ def next_actions(run: RunView, fleet: FleetView, now: datetime) -> Decision:
     failing = [t for t in run.targets if is_failing(t)]
     if len(failing) > limit:
         reason = _too_many(run, failing)
-        back, held, owed = _turn_round(run, fleet, taken, _to_take_back(run, failing), reason)
+        back, held, owed = _turn_round(run, fleet, taken, _to_take_back(run, failing), reason, now)
         return _end_or(run, [*actions, *back], (reason, *held), stopped=True, owed=owed)
-    back, held, _ = _turn_round(run, fleet, taken, [t for t in failing if t.failed], _failed_in_traffic())
-    over, stay = _overrun(run, fleet, taken)
+    back, held, _ = _turn_round(run, fleet, taken, [t for t in failing if t.failed], _failed_in_traffic(), now)
+    over, stay = _overrun(run, fleet, taken, now)
     again = [Again(t, _NEXT_WINDOW) for t in run.targets if t.overran and t.state is _T.ROLLED_BACK]
     # Whoever is to begin again comes first: the others are looked at when it stands among them.
     admitted, holds = ([], ()) if again else _admissions(run, fleet, taken, now)
@@ -203,7 +206,9 @@ def _failed_in_traffic() -> Reason:
 _UNFINISHED = frozenset({_T.DRAINING, _T.DRAINED, _T.APPLYING, _T.VERIFYING})
 
 
-def _overrun(run: RunView, fleet: FleetView, taken: dict[str, str]) -> tuple[list[Action], tuple[Reason, ...]]:
+def _overrun(
+    run: RunView, fleet: FleetView, taken: dict[str, str], now: datetime
+) -> tuple[list[Action], tuple[Reason, ...]]:
     """What begins no more because its window has closed on it: untouched targets go back to pending, touched ones are
     finished or put back, as the policy for this kind of change says."""
     closed = [t for t in run.targets if t.door.closed]
@@ -214,7 +219,7 @@ def _overrun(run: RunView, fleet: FleetView, taken: dict[str, str]) -> tuple[lis
     if run.on_overrun is OnOverrun.FINISH:
         return actions, ()
     unfinished = [t for t in closed if t.state in _UNFINISHED and not t.failed]
-    back, holds, _ = _turn_round(run, fleet, taken, unfinished, _OVER)
+    back, holds, _ = _turn_round(run, fleet, taken, unfinished, _OVER, now)
     return [*actions, *(replace(a, overrun=True) if isinstance(a, RollBack) else a for a in back)], tuple(holds)
 
 
@@ -243,13 +248,13 @@ def _too_many(run: RunView, failed: Sequence[TargetView]) -> Reason:
     )
 
 
-def _stopping(run: RunView, fleet: FleetView, *, everything: bool) -> Decision:
+def _stopping(run: RunView, fleet: FleetView, now: datetime, *, everything: bool) -> Decision:
     """Abort and rollback: nothing new starts, what is in flight goes back, with `everything` also what is done."""
     reason = Reason("run", "stopped by a person", "to go on", "What is in flight is rolled back and verified.")
     actions: list[Action] = [Resume()] if run.change_state is ChangeState.PAUSED else []
     actions += [Kick(t) for t in run.targets if t.state is _T.ROLLING_BACK and t.due]
     hit = [t for t in run.targets if everything or t.state is not _T.DONE]
-    back, holds, owed = _turn_round(run, fleet, _taken(run), hit, reason)
+    back, holds, owed = _turn_round(run, fleet, _taken(run), hit, reason, now)
     return _end_or(run, [*actions, *back], (reason, *holds), stopped=True, owed=owed)
 
 
@@ -266,7 +271,7 @@ def _to_take_back(run: RunView, failing: Sequence[TargetView]) -> list[TargetVie
 
 
 def _turn_round(
-    run: RunView, fleet: FleetView, taken: dict[str, str], hit: Sequence[TargetView], reason: Reason
+    run: RunView, fleet: FleetView, taken: dict[str, str], hit: Sequence[TargetView], reason: Reason, now: datetime
 ) -> tuple[list[Action], list[Reason], bool]:
     """Turn these targets round: the moves, why some must wait, and whether any waits. `taken` grows with each drain.
 
@@ -292,6 +297,7 @@ def _turn_round(
             name, domain, budget = target.name, target.domain, run.strategy.budget
             no_room = gates.device_free(name, fleet.engaged)
             no_room += gates.room_for(name, domain, budget, fleet.network, taken, fleet.engaged)
+            no_room += _provider_works(target, fleet, taken, now)
             if no_room:
                 owed = True
                 holds.update(dict.fromkeys(no_room if len(holds) < MOST_REASONS else ()))
@@ -308,6 +314,16 @@ def _taken(run: RunView) -> dict[str, str]:
         for t in run.targets
         if t.state in TARGET_IN_FLIGHT - {_T.SOAKING} or (t.state is _T.STUCK and t.drained)
     }
+
+
+def _provider_works(
+    target: TargetView, fleet: FleetView, taken: Mapping[str, str], now: datetime
+) -> tuple[Reason, ...]:
+    """Is this the other leg of a line that a provider works on, now or before the device is through?"""
+    if not fleet.providers.outages:
+        return ()
+    down = {*taken, *(n for n, e in fleet.engaged.items() if e.drained)}
+    return other_leg(target.name, target.worst_case_s, now, fleet.network, fleet.providers, down)
 
 
 def open_wave(targets: Sequence[TargetView]) -> int | None:
@@ -330,6 +346,7 @@ def _admissions(
             *gates.device_free(target.name, fleet.engaged),
             *gates.no_conflict(target.name, target.domain, fleet.network, fleet.engaged),
             *gates.room_for(target.name, target.domain, run.strategy.budget, fleet.network, taken, fleet.engaged),
+            *_provider_works(target, fleet, taken, now),
         ]
         if not reasons:
             taken[target.name] = target.domain

@@ -2,6 +2,14 @@
 
 from inventory.models.access import Become, Console, ConsoleKind, Credential, HostKey
 from inventory.models.artifacts import Artifact, ArtifactKind
+from inventory.models.circuits import (
+    Customer,
+    CustomerCircuit,
+    ProviderCircuit,
+    ProviderImpact,
+    ProviderMaintenance,
+    ProviderStatus,
+)
 from inventory.models.collection import CollectionFailure, CollectionRun
 from inventory.models.drift import Drift
 from inventory.models.filters import SavedFilter
@@ -19,9 +27,11 @@ from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
 __all__ = [
     "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card",
     "CollectionFailure", "CollectionRun", "Console",
-    "ConsoleKind", "Cpu", "Credential", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
+    "ConsoleKind", "Cpu", "Credential", "Customer",
+    "CustomerCircuit", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
     "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",
-    "Profile", "ProfileKind", "Router", "SavedFilter", "ServiceProfile", "Side", "Site", "Software", "Suite",
+    "Profile", "ProfileKind", "ProviderCircuit", "ProviderImpact", "ProviderMaintenance",
+    "ProviderStatus", "Router", "SavedFilter", "ServiceProfile", "Side", "Site", "Software", "Suite",
     "UcsDomain", "check_time_zone", "digest_of", "name_is_plain",
 ]  # fmt: skip

@@ -21,6 +21,15 @@ def one_of_each(router: models.Router, now: datetime) -> None:
         router=router, kind="ipmi", address="192.0.2.9", port=623, credential=router.credential
     )
     models.Beacon.objects.create(router=router, prefix="198.51.100.0/24", test_address="198.51.100.1")
+    link = models.Link.objects.first() or models.Link.objects.create(kind="transit", capacity_mbps=1000)
+    customer = models.Customer.objects.create(name="r0-customer", account="137.035999173", email="noc@example.com")
+    models.CustomerCircuit.objects.create(customer=customer, link=link, circuit_id="c-1")
+    models.ProviderCircuit.objects.create(provider="Example Telecom", circuit_id="r0-acme-1", link=link)
+    work = models.ProviderMaintenance.objects.create(
+        provider="Example Telecom", maintenance_id="r0-WorkOrder-31415", status="CONFIRMED", stamp=now, start_at=now,
+        end_at=now, received_at=now, received_by="somebody",
+    )  # fmt: skip
+    models.ProviderImpact.objects.create(maintenance=work, circuit_id="r0-acme-1", impact="OUTAGE", link=link)
     models.Artifact.objects.create(kind="kernel", name="linux", version="6.1", sha256="0" * 64, location="/srv/linux")
     profile = models.Profile.objects.create(name="fast", kind="nic", settings={"nic.queues": 8})
     models.Assignment.objects.create(profile=profile, level="device", router=router)
