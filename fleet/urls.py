@@ -14,5 +14,6 @@ urlpatterns = [
     path("tokens/", include("fleet.api.pages")),
     path("inventory/", include("inventory.urls")),
     path("", include("fleet.notices.urls")),
+    path("", include("fleet.outward.urls")),
     path("", include("fleet.changes.urls")),
 ]
