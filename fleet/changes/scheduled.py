@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 
-from fleet.changes import calendar, lifecycle, snapshots, transitions
+from fleet.changes import calendar, lifecycle, outside, snapshots, transitions
 from fleet.changes.models import Change, Schedule
 from fleet.core import explain, gates
 from fleet.core.gates import Engaged
@@ -59,6 +59,7 @@ class _Around:
             self.place[name], self.domain[name] = (site, role), domain
         self.engaged: Mapping[str, Engaged] = snapshots.engaged_elsewhere(None)
         self.providers = load_providers(now)
+        self.outside = outside.reasons([row.revision for row in rows], now)
         self._network: Network | None = None
 
     @property
@@ -87,6 +88,7 @@ def _outlook(row: Schedule, book: calendar.Book, around: _Around, now: datetime)
     canaries = [(n, w) for n, w in row.canaries]
     first = calendar.beginners(canaries, where, book.calendar, calendar.terms(row.revision), now)
     ahead = outlook(first, now)
+    ahead = replace(ahead, holds=(*around.outside.get(row.revision_id, ()), *ahead.holds))
     if not first:
         gone = ", ".join(n for n, _ in canaries[:5])
         return Outlook(
