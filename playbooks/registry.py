@@ -19,6 +19,8 @@ DRIVERS: Mapping[str, str] = {
     "drain": "playbooks.drain.driver:Drain",
     "driver": "playbooks.driver.driver:Driver",
     "firmware": "playbooks.firmware.driver:Firmware",
+    "kernel": "playbooks.kernel.driver:Kernel",
+    "kernel-default": "playbooks.kernel.default:KernelDefault",
     "nic": "playbooks.nic.driver:Nic",
     "reboot": "playbooks.reboot.driver:Reboot",
     "restart": "playbooks.reboot.driver:Restart",

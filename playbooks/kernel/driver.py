@@ -1,0 +1,352 @@
+"""The verb `kernel`: installed, tried once, reached; whatever goes wrong, the next boot is the old one."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
+from fleet.core.states import TargetState
+from playbooks import boot, detached
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.detached import Job, Progress, Stage
+from playbooks.kernel import look as looking
+from playbooks.kernel import parse, render
+from playbooks.kernel.look import State
+from playbooks.kernel.params import OF_PROCESSORS, KernelParams, with_siblings
+
+_AGAIN_S = 3.0
+_JOB_AGAIN_S = 5.0
+_UNCHANGED_S = (
+    180.0  # a machine that was told to reboot and still answers in its old boot (systemd gives a service 90 s)
+)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before the first touch, from the artifact."""
+
+    token: str
+    boot_id: str
+    release: str
+    saved: str
+    entry: str
+    had: bool  # a package of that name was there already
+    install: bool  # it has to be installed
+    holds: tuple[str, ...]
+
+    def job(self, kind: str) -> Job:
+        return Job(kind, self.token)
+
+
+class Kernel:
+    """Another kernel, or another command line, by a boot that happens once.
+
+    The installation runs on the device by itself; `observe` is the second half of the act: when it has ended and the
+    kernel is fit, it arms the device and reboots it, and confirms over the connection of the new boot. Every part is
+    idempotent: a crash anywhere leaves it to the next look. The default stays the old kernel (verb kernel-default).
+    """
+
+    verb = "kernel"
+    phase = TargetState.APPLYING
+    reversibility = Reversibility.BY_REBOOT
+    disruptive = True
+    acts = True
+    repeatable = True  # the job has a token, the reboot the boot that it ends
+    within_s = 2400.0
+    estimate_s = 300.0
+    params_model = KernelParams
+
+    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
+        """The step with lists of processors filled up by sibling threads, as the facts have them. Raises Impossible."""
+        params = KernelParams.model_validate(spec.params)
+        wanted = whole_cores(params.cmdline, device, facts)
+        now, line = str(facts.get("kernel") or ""), str(facts.get("cmdline") or "")
+        diff = f"-kernel {now}\n+kernel {params.release}\n" if params.release and params.release != now else ""
+        for name, found in parse.differs(line, wanted).items():
+            diff += f"-cmdline {name}: {found}\n+cmdline {name}: {wanted[name]}\n"
+        job = Job("kernel", "TOKEN")
+        commands = (
+            *(render.shown(render.install(params, job, now or "RUNNING")) if params.version else ()),
+            f"trial entry in {render.CUSTOM}: {params.release or now}, panic={params.panic}",
+            f"the device goes back by itself unless it is reached within {params.confirm:.0f} s",
+            f"grub-set-default (the kernel that runs); grub-reboot {render.TRIAL}; systemctl reboot",
+        )
+        resolved = {**spec.params, **({"cmdline": dict(wanted)} if wanted else {})}
+        return PlannedStep(
+            self.verb, resolved, self.reversibility, self.disruptive, diff=diff, commands=commands,
+            estimate_s=self.estimate_s, within_s=params.within,
+        )  # fmt: skip
+
+    def precheck(self, session: Session, step: Step) -> Look:
+        params = KernelParams.model_validate(step.params)
+        state = looking.look(session, params.debian_package)
+        if isinstance(state, Reason):
+            return Look(Seen.UNKNOWN, (state,))
+        release = params.release or state.release
+        if state.release == release and not parse.differs(state.cmdline, params.cmdline):
+            if not params.version or state.installed == params.version:
+                return Look(Seen.ALREADY, (), state.data())
+            return Look(Seen.IMPOSSIBLE, (_in_place(params, state),), state.data())
+        if state.wrong:
+            return Look(Seen.IMPOSSIBLE, state.wrong, state.data())
+        if state.installed != params.version and params.version:
+            if state.release == release:
+                return Look(Seen.IMPOSSIBLE, (_in_place(params, state),), state.data())
+            if step.artifact is None and (full := looking.room(session)):
+                return Look(Seen.IMPOSSIBLE, full, state.data())
+        elif state.entry(release) is None:
+            wanted = f"an entry of {release}, or version, source and sha256 of its package"
+            return Look(Seen.IMPOSSIBLE, (Reason(f"boot loader of {step.device.name}", "none", wanted),), state.data())
+        running = state.entry(state.release)
+        artifact: dict[str, Json] = {
+            "token": secrets.token_hex(4), "boot_id": state.boot_id, "release": state.release, "saved": state.saved,
+            "entry": running.id if running is not None else "", "had": bool(state.package and state.package[0]),
+            "install": bool(params.version) and state.installed != params.version, "holds": list(state.holds),
+        }  # fmt: skip
+        return Look(Seen.READY, (), state.data(), artifact)
+
+    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        """Begin the installation. Where there is none, `observe` goes on by itself."""
+        params, held = KernelParams.model_validate(step.params), before(step)
+        if held.install:
+            # Before the package: its installation makes the initramfs, with the watch in it.
+            put(session, render.WATCH, render.watch(params.confirm), mode="0755")
+            put(session, held.job("kernel").file("sum"), render.checksum(params))
+            commands = render.install(params, held.job("kernel"), held.release)
+            detached.start(session, held.job("kernel"), commands, timeout_s=deadline_s)
+
+    def observe(self, session: Session, step: Step) -> Look:
+        """The installation, then the trial, then the confirmation: the first that is not yet so answers."""
+        params, held = KernelParams.model_validate(step.params), before(step)
+        if held.install:
+            seen = detached.look(session, held.job("kernel"))
+            if (going := of_job(seen, step, f"installing {params.debian_package}")) is not None:
+                return going
+        state = looking.look(session, params.debian_package)
+        if isinstance(state, Reason):
+            return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
+        if state.boot_id == held.boot_id:
+            return self._trial(session, step, params, state)
+        release = params.release or held.release
+        if state.release != release or state.trial != held.token:
+            return _fell_back(session, step, state, release)
+        if wrong := parse.differs(state.cmdline, params.cmdline):
+            reasons = tuple(Reason(f"cmdline {n}", found, str(params.cmdline[n])) for n, found in wrong.items())
+            return Look(Seen.IMPOSSIBLE, reasons, state.data())
+        return self._confirm(session, step, state)
+
+    def _confirm(self, session: Session, step: Step, state: State) -> Look:
+        """The way in is there: this connection was made after the boot. The default stays as it is."""
+        session.run(["touch", render.STOPPED], root=True)
+        session.run(["systemctl", "stop", "slipway-trial.service"], root=True, timeout_s=60.0)
+        held = before(step)
+        if state.next:
+            reason = Reason(
+                f"grubenv of {step.device.name}", f"next_entry={state.next} after the boot", "empty, as GRUB leaves it",
+                "GRUB could not write: this boot would be repeated for ever.",
+            )  # fmt: skip
+            return Look(Seen.IMPOSSIBLE, (reason,), state.data())
+        sent = step.progress.get("rebooted_at_s")
+        took: dict[str, Json] = {"boot_s": round(step.waited_s - sent, 1)} if isinstance(sent, int | float) else {}
+        return Look(Seen.DONE, (), {**step.progress, **state.data(), **took, "kernel_before": held.release})
+
+    def _trial(self, session: Session, step: Step, params: KernelParams, state: State) -> Look:
+        """Arm the device and reboot it; each visit puts everything as it has to be."""
+        held, release = before(step), params.release or state.release
+        sent = step.progress.get("rebooted_at_s")
+        if isinstance(sent, int | float):
+            if step.waited_s - sent <= _UNCHANGED_S:
+                return Look(Seen.WAITING, (), {**step.progress, **state.data()}, after_s=_AGAIN_S)
+            found = f"the old boot {step.waited_s - sent:.0f} s after it was sent"
+            reason = Reason(
+                f"reboot of {step.device.name}", found, "a new boot", "See whether its shutdown hangs (console)."
+            )
+            return Look(Seen.IMPOSSIBLE, (reason,), state.data())
+        if params.version and state.installed != params.version:
+            found = " ".join(state.package or ("cannot tell",)).strip() or "not installed"
+            return Look(Seen.IMPOSSIBLE, (Reason(params.debian_package, found, params.version),), state.data())
+        entry = state.entry(release)
+        if entry is None:
+            reason = Reason(f"boot loader of {step.device.name}", f"no entry of {release}", "one", "See update-grub.")
+            return Look(Seen.IMPOSSIBLE, (reason,), state.data())
+        if not session.run(boot.pending(held.boot_id)).ok:
+            if unfit := looking.unfit(session, release, state.release):
+                return Look(Seen.IMPOSSIBLE, unfit, state.data())
+            arm(session, step, state, entry)
+            boot.order(session, held.boot_id, timeout_s=20.0)
+        installed = {"installed_s": round(step.waited_s, 1)}
+        return Look(
+            Seen.WAITING,
+            (),
+            {**step.progress, **state.data(), **installed, "rebooted_at_s": step.waited_s},
+            after_s=_AGAIN_S,
+        )
+
+    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        """First the old kernel by a reboot, where another one runs; then the package away, if it came with us."""
+        params, held = KernelParams.model_validate(step.params), before(step)
+        state = looking.look(session, params.debian_package)
+        if isinstance(state, Reason):
+            raise Refused(state)
+        editenv(session, "set", f"saved_entry={held.entry}")
+        editenv(session, "unset", "next_entry")
+        if state.trial or state.release != held.release:
+            boot.order(session, state.boot_id, timeout_s=deadline_s)
+            return
+        put(session, render.CUSTOM, render.with_trial(state.custom, ""))
+        editenv(session, "set", f"saved_entry={held.saved}")
+        session.run(["rm", "-f", render.UNIT, render.WANTS, render.WATCH], root=True)
+        session.run(["systemctl", "daemon-reload"], root=True, timeout_s=60.0)
+        if _ours(held, state):
+            commands = render.remove(params.debian_package, held.release, held.holds)
+            detached.start(session, held.job("kernel-back"), commands, timeout_s=deadline_s)
+
+    def observe_rollback(self, session: Session, step: Step) -> Look:
+        """DONE when the old kernel runs, is what would boot, and nothing of the trial is left."""
+        params, held = KernelParams.model_validate(step.params), before(step)
+        for kind in ("kernel", "kernel-back"):
+            seen = detached.look(session, held.job(kind))
+            if seen.stage in {Stage.RUNNING, Stage.UNKNOWN}:
+                return Look(Seen.WAITING, (), step.progress, after_s=_JOB_AGAIN_S)
+            if kind == "kernel-back" and seen.stage is not Stage.NEVER and not seen.ok:
+                return Look(Seen.IMPOSSIBLE, (job_reason(seen, step, "removing the kernel"),), step.progress)
+        state = looking.look(session, params.debian_package)
+        if isinstance(state, Reason):
+            return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
+        if session.run(boot.pending(state.boot_id)).ok:
+            return Look(Seen.WAITING, (), state.data(), after_s=_AGAIN_S)
+        left = _left_of_trial(params.debian_package, held, state)
+        if left:
+            return Look(Seen.NOT_DONE, left, state.data())
+        return Look(Seen.DONE, (), state.data())
+
+
+def _left_of_trial(package: str, held: Before, state: State) -> tuple[Reason, ...]:
+    reasons = []
+    if state.trial or state.release != held.release:
+        reasons.append(Reason("kernel", f"{state.release} runs", f"{held.release} as before"))
+    if state.saved != held.saved or state.next:
+        found = f"saved_entry={state.saved}, next_entry={state.next}"
+        reasons.append(Reason("grubenv", found, f"saved_entry={held.saved} as before, no next_entry"))
+    if render.with_trial(state.custom, "") != state.custom:
+        reasons.append(Reason(render.CUSTOM, "the entry of the trial", "none"))
+    if _ours(held, state):
+        reasons.append(Reason(package, "installed", "not there, as before"))
+    return tuple(reasons)
+
+
+def _ours(held: Before, state: State) -> bool:
+    """Did this step bring the package, and is it (or a part of it) still there?"""
+    return held.install and not held.had and bool(state.package and state.package[0])
+
+
+def arm(session: Session, step: Step, state: State, entry: parse.Entry) -> None:
+    """The trial entry, the watch, the old kernel as the default, the new one for the next boot. Raises Refused."""
+    params, held = KernelParams.model_validate(step.params), before(step)
+    block = render.trial_block(entry, params.cmdline, token=held.token, panic_s=params.panic)
+    put(session, render.CUSTOM, render.with_trial(state.custom, block), mode="0600")
+    put(session, render.UNIT, render.unit(held.token, params.confirm, held.job("kernel")))
+    session.run(["systemctl", "daemon-reload"], root=True, timeout_s=60.0)
+    enabled = session.run(["systemctl", "enable", "slipway-trial.service"], root=True, timeout_s=60.0)
+    if not enabled.ok:
+        said = " ".join((enabled.err or enabled.out).split())[:200]
+        raise Refused(Reason(f"watch of the trial on {step.device.name}", said, "enabled", "The trial was not begun."))
+    if not held.install:
+        put(session, held.job("kernel").file("begun"), held.boot_id + "\n")  # what is newer belongs to this trial
+    editenv(session, "set", f"saved_entry={held.entry}")
+    editenv(session, "set", f"next_entry={render.TRIAL}")
+    env = parse.environment(session.run(["grub-editenv", "list"], root=True).out)
+    if env.get("saved_entry") != held.entry or env.get("next_entry") != render.TRIAL:
+        raise Refused(
+            Reason(f"grubenv of {step.device.name}", f"{dict(env)}"[:200], f"{held.entry}, and the trial once")
+        )
+    session.run(["sync"], root=True, timeout_s=60.0)
+
+
+def editenv(session: Session, verb: str, what: str) -> None:
+    """One change of GRUB's environment block. Raises Refused."""
+    answer = session.run(["grub-editenv", "/boot/grub/grubenv", verb, what], root=True)
+    if not answer.ok:
+        said = " ".join((answer.err or answer.out).split())[:200]
+        raise Refused(Reason(f"grubenv of {session.device.name}", said, what, "Nothing was booted."))
+
+
+def put(session: Session, path: str, text: str, *, mode: str = "0644") -> None:
+    answer = session.put(path, text, mode=mode)
+    if not answer.ok:
+        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "a file that can be written"))
+
+
+def _fell_back(session: Session, step: Step, state: State, release: str) -> Look:
+    """It booted, and this is not (or no longer) the trial. What the kernel said as it died, the engine asks for."""
+    if looking.unreached(session, before(step).job("kernel")):
+        found = f"{state.release} again: {release} came up and nobody could come in within the time"
+        remedy = "See why its network did not come up (console, journalctl -b -1)."
+    else:
+        found = f"{state.release} again: {release} did not come up"
+        remedy = "The machine went back by itself. See what it said as it died, and its console."
+    reason = Reason(f"kernel of {step.device.name}", found, release, remedy)
+    return Look(Seen.IMPOSSIBLE, (reason,), {**step.progress, **state.data(), "fell_back": True})
+
+
+def of_job(seen: Progress, step: Step, what: str) -> Look | None:
+    """What a job's standing means while it is not well over; None when it is."""
+    match seen.stage:
+        case Stage.ENDED if seen.status == 0:
+            return None
+        case Stage.RUNNING | Stage.UNKNOWN:
+            return Look(Seen.WAITING, (), {**step.progress, "doing": what}, after_s=_JOB_AGAIN_S)
+        case Stage.NEVER:
+            return Look(Seen.NOT_DONE, (job_reason(seen, step, what),), step.progress)
+        case _:
+            return Look(Seen.IMPOSSIBLE, (job_reason(seen, step, what),), step.progress)
+
+
+def job_reason(seen: Progress, step: Step, what: str) -> Reason:
+    found = {
+        Stage.NEVER: "not begun",
+        Stage.CUT_OFF: "begun and cut off" + (" by a restart of the machine" if seen.other_boot else ""),
+        Stage.ENDED: f"exit status {seen.status}: {seen.words}",
+    }.get(seen.stage, str(seen.stage))
+    return Reason(f"{what} on {step.device.name}", found, "exit status 0")
+
+
+def _in_place(params: KernelParams, state: State) -> Reason:
+    return Reason(
+        f"{params.debian_package}", f"{state.installed or 'no package'}, which runs", params.version,
+        "A package of the same name would overwrite the modules of the running kernel: there would be no way back.",
+    )  # fmt: skip
+
+
+def whole_cores(
+    cmdline: Mapping[str, str | bool], device: Device, facts: Mapping[str, Json]
+) -> Mapping[str, str | bool]:
+    """The command line with every list of processors filled up with sibling threads. Raises Impossible."""
+    cpu = facts.get("cpu")
+    known = cpu.get("siblings") if isinstance(cpu, Mapping) else None
+    made = dict(cmdline)
+    for name in OF_PROCESSORS & cmdline.keys():
+        value = cmdline[name]
+        if not isinstance(value, str):
+            continue
+        whole = with_siblings(value, known) if isinstance(known, list) else None
+        if whole is None:
+            found = value if isinstance(known, list) else "threads that are not known"
+            wanted = "processors of this device" if isinstance(known, list) else "facts with the threads of each core"
+            raise Impossible(Reason(f"{name} of {device.name}", found, wanted, "Collect its facts; see lscpu."))
+        made[name] = whole
+    return made
+
+
+def before(step: Step) -> Before:
+    """The artifact as values. Raises Impossible where there is none."""
+    held = step.artifact or {}
+    token, boot_id, entry = held.get("token"), held.get("boot_id"), held.get("entry")
+    if not isinstance(token, str) or not token.isalnum() or not isinstance(boot_id, str) or not isinstance(entry, str):
+        raise Impossible(Reason(f"kernel of {step.device.name}", "no record of what was there", "the step's artifact"))
+    holds = held.get("holds")
+    names = tuple(str(h) for h in holds) if isinstance(holds, list) else ()
+    return Before(
+        token, boot_id, str(held.get("release") or ""), str(held.get("saved") or ""), entry,
+        held.get("had") is True, held.get("install") is True, names,
+    )  # fmt: skip
