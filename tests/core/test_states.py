@@ -36,8 +36,8 @@ def test_a_table_is_closed(enum: type[StrEnum], moves: Mapping[StrEnum, frozense
 
 def test_what_ends_is_what_nothing_leads_out_of() -> None:
     assert {s for s, to in states.CHANGE_MOVES.items() if not to} == states.CHANGE_ENDED
-    # A finished target may still be taken back by a rollback of its wave or run, and one that went back because its window
-    # had closed begins again in the next; stuck is for good.
+    # A finished target may still be taken back by a rollback of its wave or run, and one that went back because its
+    # window had closed begins again in the next; stuck is for good.
     assert {s for s, to in states.TARGET_MOVES.items() if not to} == {TargetState.STUCK} < states.TARGET_ENDED
     assert states.TARGET_MOVES[TargetState.DONE] == {TargetState.ROLLING_BACK}
     for state in states.STEP_FAILED:
