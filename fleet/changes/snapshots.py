@@ -40,14 +40,16 @@ def admission_generation() -> int:
 
 
 def load(run: Run, now: datetime, book: calendar.Book | None = None) -> Snapshot:
-    """Read a run. Six queries, seven while targets are turned round, those of the topology when something could start,
-    and those of windows and freezes unless the caller has read them (`book`); however many targets."""
+    """Read a run. Six queries, seven while targets are turned round, those of topology and providers when something
+    could start, and those of windows and freezes unless the caller has read them (`book`); however many targets."""
     book = calendar.load() if book is None else book
     admission = admission_generation()  # first: whatever starts after this makes our starts refuse
     claimed, due = _steps(run, now)
     rows = (
         TargetRun.objects.filter(run=run)
-        .annotate(failed=failed_in_traffic(), overran=Exists(Overrun.objects.filter(target=OuterRef("pk"), resumed_at=None)))
+        .annotate(
+            failed=failed_in_traffic(), overran=Exists(Overrun.objects.filter(target=OuterRef("pk"), resumed_at=None))
+        )
         .order_by("wave", "name")
         .values(*_COLUMNS, "failed", "overran")
     )

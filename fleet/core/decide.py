@@ -224,7 +224,10 @@ def _overrun(
 
 
 _NEXT_WINDOW = Reason(
-    "window", "closed before it was finished", "the change on it", "It is as it was and begins again in the next window."
+    "window",
+    "closed before it was finished",
+    "the change on it",
+    "It is as it was; it begins again in the next window.",
 )
 _OVER = Reason("window", "closed", "open until it is finished", "It is put back, as is wanted for this kind of change.")
 
