@@ -240,6 +240,7 @@ class Advisory:
     looks_at: frozenset[Side] = frozenset({Side.DEVICE})
     trigger: Trigger = Trigger.RUNNING
     limits: Mapping[str, int] = field(default_factory=dict)  # for limits: queues and the like, by name
+    trace: frozenset[str] = frozenset()  # functions and modules of the panic that it causes
 
     def of(self, device: Running) -> Answer:
         """Does it speak of this device?"""

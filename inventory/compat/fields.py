@@ -170,6 +170,7 @@ ADVISORY: Mapping[str, Field] = {
     "symptom": Field(text, "what is seen", required=True),
     "workaround": Field(text, "what to do", required=True),
     "limits": Field(limits, "numbers that are not exceeded: {rx_queues: 8}"),
+    "trace": Field(names, "functions and modules that stand in the panic that it causes"),
     **_TOLD,
 }
 WITHDRAWAL: Mapping[str, Field] = {

@@ -144,6 +144,7 @@ def _advisory(values: Mapping[str, Any], place: str) -> Advisory:
         looks_at=values.get("looks_at", frozenset({Side.DEVICE})),
         trigger=values.get("trigger", Trigger.RUNNING),
         limits=values.get("limits", {}),
+        trace=frozenset(values.get("trace", ())),
     )
 
 

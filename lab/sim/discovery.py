@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lab.sim.ethtool import bus, ethtool
 from lab.sim.reply import Context, Reply
-from lab.sim.router import KERNELS, Nic
+from lab.sim.router import KERNELS, PSTORE, Nic
 
 CPUS = 8
 _IRQ = 40  # first interrupt of the first card
@@ -103,6 +103,15 @@ def _card(nic: Nic, *, root: bool) -> list[str]:
     return rows + [f"irq {first + n} {n % CPUS} {word.format(n=n)}" for n in range(_queues(nic))]
 
 
+def last_words(ctx: Context, argv: Sequence[str]) -> Reply:
+    """What pstore holds, each record with its time: the name of a record of efi_pstore ends in it."""
+    rows = [f"@@ {int(ctx.wall + ctx.now)} now\n"]
+    for path in sorted(p for p in ctx.router.files if p.startswith(PSTORE)):
+        died = int(path.rpartition("-")[2][-13:]) / 1000 if "efi_pstore" in path else ctx.router.booted_at
+        rows.append(f"\n@@ {int(ctx.wall + died)} {path}\n{ctx.router.files[path]}")
+    return Reply("".join([*rows, "\n@@ 0 journal\n"]))
+
+
 SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-cpu": cpu,
     "slipway-modules": modules,
@@ -111,4 +120,5 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-addresses": addresses,
     "slipway-driver-log": driver_log,
     "slipway-nic": nic,
+    "slipway-last-words": last_words,
 }
