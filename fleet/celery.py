@@ -51,6 +51,13 @@ app.conf.update(
         "slipway.tick": {"queue": "tick"},
         "slipway.collect": {"queue": "collect"},
         "slipway.collect_all": {"queue": "collect"},
+        # Others answer when they like: nothing of ours stands behind them, nor who answers behind who does not.
+        "slipway.outward": {"queue": "outward"},
+        "slipway.outward_well": {"queue": "outward"},
+        "slipway.outward_tidy": {"queue": "outward"},
+        "slipway.outward_doubtful": {"queue": "doubtful"},
+        # A mail server may take its time: not in the way of legs.
+        "slipway.notices": {"queue": "collect"},
     },
     beat_schedule={
         # A tick that waited longer than the next one is due is not worth running: the next does its work.
@@ -65,7 +72,14 @@ app.conf.update(
             "schedule": settings.SLIPWAY_TICK_SECONDS,
             "options": {"expires": settings.SLIPWAY_TICK_SECONDS * 2},
         },
+        "notices": {"task": "slipway.notices", "schedule": 5.0, "options": {"expires": 10}},
+        "outward": {
+            "task": "slipway.outward",
+            "schedule": settings.SLIPWAY_TICK_SECONDS,
+            "options": {"expires": settings.SLIPWAY_TICK_SECONDS * 2},
+        },
+        "outward_tidy": {"task": "slipway.outward_tidy", "schedule": 3600, "options": {"expires": 3600}},
     },
     beat_schedule_filename=str(settings.VAR_DIR / "celerybeat-schedule"),
 )
-app.autodiscover_tasks(["fleet.changes", "inventory"])
+app.autodiscover_tasks(["fleet.changes", "fleet.outward", "fleet.notices", "inventory"])

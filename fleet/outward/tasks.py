@@ -11,9 +11,15 @@ def look() -> None:
     rounds.enqueue(clock.now())
 
 
-@app.task(name="slipway.outward_do")  # type: ignore[untyped-decorator]  # celery has no types
-def do_one(what: str, pk: int) -> None:
+@app.task(name="slipway.outward_well")  # type: ignore[untyped-decorator]  # celery has no types
+def well(what: str, pk: int) -> None:
     """One endpoint or one ticket."""
+    rounds.do(what, pk)
+
+
+@app.task(name="slipway.outward_doubtful")  # type: ignore[untyped-decorator]  # celery has no types
+def doubtful(what: str, pk: int) -> None:
+    """One of those whose last attempts failed, in the lane of their own."""
     rounds.do(what, pk)
 
 

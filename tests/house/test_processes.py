@@ -15,7 +15,7 @@ from tests.house.compose import ByHand
 from tests.postgresql import free_port
 from tests.redis import RedisServer
 
-LONG_RUNNING = {"web", "worker", "ticker", "beat"}
+LONG_RUNNING = {"web", "worker", "ticker", "outward", "beat"}
 
 
 def check_schema(path: Path) -> subprocess.CompletedProcess[str]:
@@ -109,10 +109,11 @@ def test_the_processes_of_the_compose_file_work_together(by_hand: ByHand) -> Non
     first = asked(by_hand, pulse)
     by_hand.wait_for("the next tick", lambda: asked(by_hand, pulse) != first)
 
+    by_hand.wait_for("a look at what goes out", lambda: "Task slipway.outward" in by_hand.log("outward"))
     asked(by_hand, "from fleet.changes.tasks import run_shard; run_shard.delay([])")
     by_hand.wait_for("the worker has run a shard", lambda: "Task slipway.run_shard" in by_hand.log("worker"))
     assert "slipway.tick" not in by_hand.log("worker").split("ready.")[-1], "ticks have a worker of their own"
-    for name in ("worker", "ticker", "beat"):
+    for name in ("worker", "ticker", "outward", "beat"):
         by_hand.wait_for(f"{name} is healthy", lambda name=name: by_hand.healthy(name))
 
     for name, (status, took_s) in by_hand.stop().items():

@@ -105,7 +105,7 @@ def test_two_that_fan_out_make_one_delivery(change: Change, at: Clock) -> None:
 def test_a_receiver_gets_the_event_signed_and_versioned(
     change: Change, at: Clock, serve: Callable[[Fake], Site], settings: Any
 ) -> None:
-    settings.CSRF_TRUSTED_ORIGINS = ["https://slipway.example.net"]
+    settings.SLIPWAY_URL = "https://slipway.example.net"
     site = serve(receiver := Receiver())
     endpoint(site, at)
     pk = say(change, at, text="größer")
