@@ -279,6 +279,7 @@ def moved_facts(revision: Revision) -> Reasons:
     if not expected:
         return ()
     seen = Observation.objects.latest_by_router(list(expected))
+    steps_of = {t["name"]: t["steps"] for t in revision.plan["targets"]}
     reasons: list[Reason] = []
     for name, facts in expected.items():
         if (newest := seen.get(name)) is None:
@@ -286,6 +287,8 @@ def moved_facts(revision: Revision) -> Reasons:
                 Reason(name, "no observation any more", "facts to compare with", f"Run ./manage.py collect {name}.")
             )
             continue
+        known = preconditions.already([s["expected"] for s in steps_of[name]], newest.facts)
+        facts = {path: value for path, value in facts.items() if path not in known}
         since = f"observed {newest.observed_at:%Y-%m-%d %H:%M} UTC"
         reasons += preconditions.moved(name, facts, newest.facts, since=since)
     return tuple(reasons)

@@ -132,7 +132,7 @@ def _with_facts(steps: Sequence[PlannedStep], facts: Mapping[str, Any]) -> list[
     expected = preconditions.expected_of(facts)
     return [
         replace(s, expected={**s.expected, preconditions.FACTS: expected}) if s.verb == "baseline" and expected else s
-        for s in steps
+        for s in preconditions.in_turn(steps)
     ]
 
 

@@ -3,17 +3,19 @@
 A fact is named by a path with dots: "kernel", "routing.version", "queues.eth0.combined".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from fleet.core.model import Json, Reason
+from fleet.core.model import Json, PlannedStep, Reason
 
 # What says that a device is another one than the plan was made for. Counters, neighbours and uptime move by
 # themselves: the baseline is measured anew for them, and the checks judge them.
 _ALWAYS = ("kernel", "routing.suite", "routing.version")
 # Queues of an interface are steps' business; what the card could do at most ("max") does not move.
 _PER_INTERFACE = "queues"
-FACTS = "facts"  # key under which the facts stand in `PlannedStep.expected` of a baseline
+FACTS = "facts"  # key under which the facts stand in `PlannedStep.expected`, of a baseline and of steps that set facts
+WANTED = "wanted"  # the same paths, with what the step makes of them
 
 
 def expected_of(facts: Mapping[str, Any]) -> dict[str, Json]:
@@ -55,6 +57,43 @@ def _prefixes(path: str) -> Iterator[str]:
     parts = path.split(".")
     for count in range(len(parts), 0, -1):
         yield ".".join(parts[:count])
+
+
+def of_step(pairs: Mapping[str, tuple[Json, Json]]) -> dict[str, Json]:
+    """`PlannedStep.expected` of a step that sets facts. `pairs`: path -> (what it is, what it will be); what is unknown
+    (None) is not expected."""
+    known = {path: now for path, (now, _) in sorted(pairs.items()) if now is not None}
+    wanted = {path: will for path, (_, will) in sorted(pairs.items())}
+    return {FACTS: known, WANTED: wanted} if known else {}
+
+
+def in_turn(steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+    """The steps of one device, each expecting only what no step before it sets."""
+    made, set_before = [], set[str]()
+    for step in steps:
+        if known := step.expected.get(FACTS):
+            left = {path: value for path, value in known.items() if path not in set_before}
+            step = replace(step, expected={**step.expected, FACTS: left})
+        set_before |= set(step.expected.get(WANTED, ()))
+        made.append(step)
+    return made
+
+
+def already(steps: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> frozenset[str]:
+    """The paths that these steps (their `expected`) set, if every one of them is already as it will be; else none.
+
+    A device on which everything is as wanted needs nothing: that it came to be so voids no approval.
+    """
+    wanted = {path: value for expected in steps for path, value in expected.get(WANTED, {}).items()}
+    facts = {**facts, _PER_INTERFACE: queues_of(facts)}
+    return frozenset(wanted) if all(at(facts, path) == value for path, value in wanted.items()) else frozenset()
+
+
+def drifted(device: str, expected: Mapping[str, Any], found: Mapping[str, Json]) -> tuple[Reason, ...]:
+    """What a step finds on the device just before it acts, by path: neither as it was approved, nor as it will be."""
+    known, wanted = expected.get(FACTS, {}), expected.get(WANTED, {})
+    off = {p: v for p, v in known.items() if found.get(p) not in {v, wanted.get(p)}}
+    return moved(device, off, {p: found.get(p) for p in off}, since="on the device now")
 
 
 def moved(device: str, expected: Mapping[str, Json], facts: Mapping[str, Any], *, since: str) -> tuple[Reason, ...]:

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fleet.core import preconditions
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks.base import Answer, Device, Impossible, Look, Seen, Session, Step
@@ -72,6 +73,31 @@ class Card:
     def before(self) -> Mapping[str, Json]:
         """What is set now of what will be changed."""
         return {option: {key: self._now(option)[key] for key in wanted} for option, wanted in self.wanted.items()}
+
+
+    def facts(self) -> dict[str, tuple[Json, Json]]:
+        """Path of a fact (core/preconditions.py) -> what it is, what it will be."""
+        paths = {"-L": "queues.{}.{}", "-G": "interfaces.{}.rings.{}"}
+        return {
+            paths[option].format(self.name, key): (self._now(option).get(key), value)
+            for option, wanted in self.wanted.items()
+            for key, value in wanted.items()
+        }
+
+
+def _drifted(step: Step, cards: Iterable[Card]) -> tuple[Reason, ...]:
+    """What is neither as it was when it was approved nor as wanted, and cards that the plan does not know."""
+    expected = step.planned.expected
+    if not expected:
+        return ()  # planned without facts, or before they were kept
+    found = {path: now for one in cards for path, (now, _) in one.facts().items()}
+    new = sorted(set(found) - set(expected.get(preconditions.WANTED, {})))
+    reasons = [
+        Reason(f"{step.device.name}, {path}", f"{found[path]}, of a card that was not there", "what was approved",
+               "Collect the facts, plan a new revision, and have it approved.")
+        for path in new
+    ]  # fmt: skip
+    return (*preconditions.drifted(step.device.name, expected, found), *reasons)
 
 
 _NOUN = {"-L": "queues", "-G": "ring"}
@@ -162,6 +188,7 @@ class Nic:
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
             diff="".join(lines), commands=(*(" ".join(c) for c in commands), f"write and enable {render.FILE}"),
+            expected=preconditions.of_step({path: pair for one in cards for path, pair in one.facts().items()}),
             estimate_s=self.estimate_s, within_s=self.within_s,
         )  # fmt: skip
 
@@ -188,6 +215,8 @@ class Nic:
             return refused
         if not _not_yet(chosen.cards, answers):
             return Look(Seen.ALREADY, (), _data(chosen))
+        if step.artifact is None and (moved := _drifted(step, chosen.cards)):
+            return Look(Seen.UNKNOWN, moved, _data(chosen))
         artifact: dict[str, Json] = {
             "interfaces": {one.name: one.before() for one in chosen.cards},
             "unit": answers["unit"].out if answers["unit"].ok else None,

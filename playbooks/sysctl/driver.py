@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from fleet.core import preconditions
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
@@ -30,6 +31,27 @@ class SysctlParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     set: Settings = Field(description="key -> value, or lines of `key = value`")
+
+
+def _expected(wanted: Mapping[str, str], seen: Json) -> dict[str, Json]:
+    """The settings as the facts have them and as they will be; facts write what they print, spaces included."""
+    known = seen if isinstance(seen, Mapping) else {}
+    pairs: dict[str, tuple[Json, Json]] = {}
+    for key, value in wanted.items():
+        now = known.get(key)
+        pairs[f"sysctl.{key}"] = (now, now if now is not None and parse.normal(str(now)) == value else value)
+    return preconditions.of_step(pairs)
+
+
+def _drifted(step: Step, values: Mapping[str, str]) -> tuple[Reason, ...]:
+    """Settings that are neither as they were when it was approved nor as wanted. After the first touch nobody asks."""
+    expected = {
+        key: {path: parse.normal(str(value)) for path, value in facts.items()}
+        for key, facts in step.planned.expected.items()
+        if isinstance(facts, Mapping)
+    }
+    found = {f"sysctl.{key}": value for key, value in values.items()}
+    return preconditions.drifted(step.device.name, expected, found)
 
 
 class Sysctl:
@@ -60,7 +82,8 @@ class Sysctl:
         commands = (*(" ".join(render.write(k, v)) for k, v in sorted(wanted.items())), f"write {render.FILE}")
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
-            diff=diff, commands=commands, estimate_s=self.estimate_s, within_s=self.within_s,
+            diff=diff, commands=commands, expected=_expected(wanted, seen),
+            estimate_s=self.estimate_s, within_s=self.within_s,
         )  # fmt: skip
 
     def _read(self, session: Session, wanted: Mapping[str, str]) -> tuple[dict[str, str], str | None, Look | None]:
@@ -98,6 +121,8 @@ class Sysctl:
             return refused
         if not self._different(wanted, values, text):
             return Look(Seen.ALREADY, (), {"values": values})
+        if step.artifact is None and (moved := _drifted(step, values)):
+            return Look(Seen.UNKNOWN, moved)
         return Look(Seen.READY, (), {"values": values}, {"values": values, "file": text})
 
     def _different(self, wanted: Mapping[str, str], values: Mapping[str, str], text: str | None) -> tuple[Reason, ...]:

@@ -1,6 +1,7 @@
 """Approval over rows: stages, expiry, drift that voids it, break-glass, standard changes, roles, two at once."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -176,8 +177,6 @@ def observed(name: str, at: datetime, **facts: Any) -> None:
 
 
 def with_facts(plan: Plan, **facts: Any) -> Plan:
-    from dataclasses import replace
-
     targets = []
     for target in plan.targets:
         first = replace(target.steps[0], expected={"facts": facts})
@@ -214,6 +213,20 @@ def test_facts_as_they_were_start(author: User, approver: User) -> None:
         observed(name, NOW + timedelta(minutes=5), kernel="6.1")
     change = builders.approved(author, approver, with_facts(PLAN, kernel="6.1"), NOW)
     assert start(change, approver) == ()
+
+
+def test_a_device_that_came_to_be_as_wanted_voids_nothing(author: User, approver: User) -> None:
+    """Somebody set all of it by hand: nothing is left to do there. Half of it is drift."""
+    paths = {"facts": {"sysctl.a.b": "0", "sysctl.c": "1"}, "wanted": {"sysctl.a.b": "1", "sysctl.c": "2"}}
+    plan = with_facts(PLAN, kernel="6.1")
+    targets = tuple(
+        replace(t, steps=(t.steps[0], replace(t.steps[1], expected=paths), *t.steps[2:])) for t in plan.targets
+    )
+    change = builders.approved(author, approver, replace(plan, targets=targets), NOW)
+    observed("aebi", NOW, kernel="6.1", sysctl={"a.b": "1", "c": "2"})
+    observed("bly", NOW, kernel="6.1", sysctl={"a.b": "1", "c": "1"})
+    (reason,) = start(change, approver)
+    assert reason.subject == "bly, sysctl.a.b"
 
 
 # --- break-glass -----------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fleet.core.preconditions import expected_of, moved
+from fleet.core.model import PlannedStep, Reversibility
+from fleet.core.preconditions import drifted, expected_of, in_turn, moved, of_step
 
 OBSERVED: dict[str, Any] = {
     "kernel": "6.1.0-28-amd64",
@@ -49,3 +50,14 @@ def test_what_cannot_be_told_any_more_has_moved() -> None:
     found = moved("bly", EXPECTED, {"kernel": "6.1.0-28-amd64", "interfaces": None}, since="on the device now")
     assert [r.subject for r in found] == [f"bly, {path}" for path in sorted(EXPECTED) if path != "kernel"]
     assert all(r.found.startswith("unknown") for r in found)
+
+
+def test_a_step_expects_nothing_that_a_step_before_it_sets() -> None:
+    """A setting that is taken away and given back: the second step meets what the first one left."""
+    first = PlannedStep("sysctl", {}, Reversibility.IN_PLACE, False, expected=of_step({"sysctl.a": ("1", "0")}))
+    second = PlannedStep("sysctl", {}, Reversibility.IN_PLACE, False, expected=of_step({"sysctl.a": ("1", "1")}))
+    after = in_turn([first, second])
+    assert after[0] == first
+    assert after[1].expected == {"facts": {}, "wanted": {"sysctl.a": "1"}}
+    assert not drifted("bly", after[1].expected, {"sysctl.a": "0"})
+    assert of_step({"sysctl.a": (None, "1")}) == {}, "nothing is known, nothing is expected"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fleet.core import preconditions
 from fleet.core.model import StepSpec
 from playbooks.base import Answer, Impossible, Seen
 from playbooks.nic import parse
@@ -133,7 +134,7 @@ def test_a_second_change_keeps_what_the_first_made_persistent() -> None:
     held = replace(second, artifact=Nic().precheck(session, second).artifact)
     Nic().apply(session, held, deadline_s=30)
     assert cards.cards["eth2"].rings == {"rx": 1024, "tx": 512}
-    assert re.findall(r"-[LG] eth.*", session.files[FILE]) == ["-G eth2 rx 1024", "-L eth1 rx 4 tx 4"]
+    assert re.findall(r"-[LG] eth.*", session.files[FILE]) == ["-L eth1 rx 4 tx 4", "-G eth2 rx 1024"]
     Nic().rollback(session, held, deadline_s=30)
     assert session.files[FILE] == first and cards.enabled
 
@@ -254,3 +255,29 @@ def test_the_plan_shows_what_changes_from_the_facts_and_refuses_what_a_card_cann
 def test_no_text_makes_a_parser_raise(text: str) -> None:
     parse.amounts(text)
     parse.interfaces(text)
+
+
+def test_what_moved_since_it_was_approved_holds_before_anything_is_touched() -> None:
+    """Planned where eth1 had 8 queues; by now it has 2, and eth2 is a card that nobody planned for."""
+    session, cards = machine()
+    planned = Nic().plan(StepSpec("nic", {"queues": 4}), FRR, FACTS)
+    assert planned.expected == {
+        "facts": {"queues.eth1.rx": 8, "queues.eth1.tx": 8}, "wanted": {"queues.eth1.rx": 4, "queues.eth1.tx": 4},
+    }  # fmt: skip
+    cards.cards["eth1"].now.update({"rx": 2})
+    look = Nic().precheck(session, replace(nic({"queues": 4}), planned=planned))
+    assert look.seen is Seen.UNKNOWN
+    assert [r.subject for r in look.reasons] == [f"{FRR.name}, queues.eth1.rx", f"{FRR.name}, queues.eth2.combined"]
+    del cards.cards["eth2"]
+    cards.cards["eth1"].now.update({"rx": 4})  # as wanted already: no drift
+    assert Nic().precheck(session, replace(nic({"queues": 4}), planned=planned)).seen is Seen.READY
+    cards.cards["eth1"].now.update({"rx": 2})
+    assert Nic().precheck(session, nic({"queues": 4})).seen is Seen.READY, "planned without facts"
+
+
+def test_rings_are_expected_where_the_facts_have_them() -> None:
+    row = {"channels": None, "rings": {"rx": 512, "tx": 512, "max": {"rx": 4096, "tx": 4096}}}
+    planned = Nic().plan(StepSpec("nic", {"rings_rx": 4096}), FRR, {"interfaces": {"eth2": row}})
+    path = "interfaces.eth2.rings.rx"
+    assert planned.expected == {"facts": {path: 512}, "wanted": {path: 4096}}
+    assert preconditions.at({"interfaces": {"eth2": row}}, path) == 512, "the start looks it up in an observation"

@@ -115,3 +115,20 @@ def test_the_plan_shows_what_changes() -> None:
 def test_no_text_makes_a_parser_raise(text: str) -> None:
     parse.file_settings(text)
     parse.current(0, text)
+
+
+def test_what_moved_since_it_was_approved_holds_before_anything_is_touched() -> None:
+    """The plan was made where the backlog was 1000; somebody made it 2000. What is wanted already is no drift."""
+    spec, facts = StepSpec("sysctl", {"set": {BACKLOG: 5000}}), {"sysctl": {BACKLOG: "1000"}}
+    planned = Sysctl().plan(spec, FRR, facts)
+    path = f"sysctl.{BACKLOG}"
+    assert planned.expected == {"facts": {path: "1000"}, "wanted": {path: "5000"}}
+    look = Sysctl().precheck(Kernel({BACKLOG: "2000"}), replace(set_step({BACKLOG: 5000}), planned=planned))
+    assert look.seen is Seen.UNKNOWN
+    assert str(look.reasons[0]).startswith(f"{FRR.name}, {path}: found 2000 (on the device now), wanted 1000 as it was")
+    for value in ("1000", "5000"):  # the file is not written yet
+        assert Sysctl().precheck(
+            Kernel({BACKLOG: value}), replace(set_step({BACKLOG: 5000}), planned=planned)
+        ).seen is (Seen.READY)
+    again = replace(set_step({BACKLOG: 5000}), planned=planned, artifact={"values": {BACKLOG: "1000"}, "file": None})
+    assert Sysctl().precheck(Kernel({BACKLOG: "2000"}), again).seen is Seen.READY, "it was begun: it is seen through"
