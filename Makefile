@@ -9,7 +9,7 @@ FIRST := $(shell [ "$$(nice -n -5 nice 2>/dev/null)" = -5 ] && echo nice -n -5)
 # With words to choose by, a leg that has no such test is no failure (5: pytest found nothing to run).
 NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
-DATABASE_TESTS := $(wildcard tests/changes tests/inventory tests/notices tests/outward tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
+DATABASE_TESTS := $(wildcard tests/changes tests/inventory tests/metrics tests/notices tests/outward tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
 
 .PHONY: help bootstrap demo test test-sqlite test-stories test-postgresql lint fix docs bench
 .PHONY: test-vm test-vpp proof-faults proof-scale proof-peers proof-security

@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from fleet import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("SLIPWAY_VAR", BASE_DIR / "var"))
 (VAR_DIR / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise warns at each start where it is missing
@@ -197,6 +199,7 @@ SLIPWAY_PROVIDER = os.environ.get("SLIPWAY_PROVIDER", "")
 # 1: only by HTTPS; cookies are sent over nothing else, and browsers remember it for a year.
 _HTTPS = os.environ.get("SLIPWAY_HTTPS", "0") == "1"
 SECURE_SSL_REDIRECT = _HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]  # asked by what runs the containers, beside the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
@@ -266,10 +269,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("SLIPWAY_LOG_LEVEL", "WARNING")},
-}
+# --- metrics and logs ------------------------------------------------------------------------------------------------
+# Who may read /metrics: whoever shows this token, or asks from one of these networks. Neither set: nobody.
+SLIPWAY_METRICS_TOKEN = os.environ.get("SLIPWAY_METRICS_TOKEN", "")
+SLIPWAY_METRICS_NETWORKS = _networks("SLIPWAY_METRICS_NETWORKS", os.environ.get("SLIPWAY_METRICS_NETWORKS", ""))
+LOGGING = logs.configured(os.environ.get("SLIPWAY_LOG_LEVEL", "WARNING"), os.environ.get("SLIPWAY_LOG_FORMAT", "plain"))

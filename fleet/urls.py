@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/", include("fleet.api.urls")),
     path("tokens/", include("fleet.api.pages")),
     path("inventory/", include("inventory.urls")),
+    path("", include("fleet.metrics.urls")),
     path("", include("fleet.notices.urls")),
     path("", include("fleet.outward.urls")),
     path("", include("fleet.changes.urls")),

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from fleet import clock
+from fleet import clock, logs
 from fleet.changes import last_words, neighbours, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
@@ -133,7 +133,8 @@ def run_shard(target_ids: Sequence[int], *, worker: str, ended: Callable[[int], 
 
     def leg(device: Device) -> None:
         try:
-            run_leg(jobs[device.name], worker=worker)
+            with logs.about(change=jobs[device.name].change_id, target=device.name):
+                run_leg(jobs[device.name], worker=worker)
         finally:
             connection.close()  # this thread's own; nornir's threads end with the shard
             ended(jobs[device.name].target.pk)
@@ -153,7 +154,8 @@ def run_leg(job: Job, *, worker: str, now: Callable[[], datetime] = clock.now) -
             return
         claimed: transitions.StepInHand | None = hand
         while claimed is not None:  # each turn one step that this worker holds
-            outcome = _visit(job, claimed, session, leaves_at=leaves_at, now=now)
+            with logs.about(step=claimed.row.pk):
+                outcome = _visit(job, claimed, session, leaves_at=leaves_at, now=now)
             if outcome.kind is OutcomeKind.LOST:
                 return
             held = claimed.row

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from django.db import transaction
 
+from fleet import logs
 from fleet.changes import approvals, calendar, dispatch, scheduled, seals, snapshots, standing, transitions, way_back
 from fleet.changes.models import Overrun, Run, StepRun, TargetRun
 from fleet.core import decide, explain
@@ -35,7 +36,8 @@ def tick(now: datetime) -> int:
     )
     for run in live.defer("revision__plan"):
         try:
-            sent += tick_run(run, now, book)
+            with logs.about(change=run.revision.change_id):
+                sent += tick_run(run, now, book)
         except Exception:
             # One run that cannot be worked on must not hold up the others; it is logged and tried again next tick.
             log.exception("tick of %s", run)
