@@ -106,8 +106,8 @@ class Endpoint(models.Model):
 
     @property
     def troubled(self) -> bool:
-        """Did the last attempts fail? Then it is served apart from the others."""
-        return self.failures > 0
+        """Did the last attempts fail, or was it never heard of? Then it is served apart from the others."""
+        return self.failures > 0 or self.ok_at is None
 
     def wants(self, event_type: str) -> bool:
         return patterns.match(self.events, event_type)
