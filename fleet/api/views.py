@@ -207,9 +207,9 @@ class ApiView(APIView):
 
     def _narrow(self, data: Mapping[str, Any], op: Op) -> Mapping[str, Any]:
         """Only the fields that were asked for."""
-        names = [n for n in self.request.query_params.get("fields", "").split(",") if n]
-        if not names:
+        if "fields" not in self.request.query_params:
             return data
+        names = self.request.query_params["fields"].split(",")
         assert op.gives is not None
         known = list(op.gives().fields)
         if unknown := [n for n in names if n not in known]:

@@ -17,6 +17,10 @@ LONGEST = 100_000
 SETTINGS = "settings"
 
 
+def _word(longest: int) -> serializers.CharField:
+    return serializers.CharField(max_length=longest, min_length=1, trim_whitespace=False)
+
+
 def by_name(model: type[Model]) -> bool:
     """Is a row of this table told by a name of its own? Otherwise by its number."""
     return any(f.name == "name" and getattr(f, "unique", False) for f in model._meta.get_fields())
@@ -38,10 +42,12 @@ def taken(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any
             model = _model(field)
             null = not field.required
             if by_name(model):
-                return serializers.CharField(max_length=100, allow_null=null, trim_whitespace=False, **more)
+                return serializers.CharField(
+                    max_length=100, min_length=1, allow_null=null, trim_whitespace=False, **more
+                )
             return serializers.IntegerField(min_value=1, max_value=2**63 - 1, allow_null=null, **more)
         case Tags():
-            return serializers.ListField(child=serializers.CharField(max_length=63), max_length=100, **more)
+            return serializers.ListField(child=_word(63), max_length=100, **more)
         case forms.BooleanField():
             return serializers.BooleanField(**{**more, "required": False})
         case forms.IntegerField():
@@ -57,8 +63,9 @@ def taken(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any
         case _:
             longest = getattr(field, "max_length", None) or LONGEST
             null = not field.required
+            least = 0 if null else 1
             return serializers.CharField(
-                max_length=longest, allow_blank=null, allow_null=null, trim_whitespace=False, **more
+                max_length=longest, min_length=least, allow_blank=null, allow_null=null, trim_whitespace=False, **more
             )
 
 

@@ -22,8 +22,8 @@ LARGEST = 2**63 - 1
 class ObservationsAsked(Paged):
     """Which observations."""
 
-    device = serializers.CharField(max_length=63, required=False)
-    kind = serializers.CharField(max_length=32, required=False)
+    device = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    kind = serializers.CharField(max_length=32, min_length=1, trim_whitespace=False, required=False)
     since = serializers.DateTimeField(required=False)
 
 
@@ -123,9 +123,11 @@ class IntentView(ApiView):
 class DriftAsked(Paged):
     """Which drift."""
 
-    device = serializers.CharField(max_length=63, required=False)
-    setting = serializers.CharField(max_length=255, required=False, help_text="nic.queues: of any interface")
-    profile = serializers.CharField(max_length=63, required=False)
+    device = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    setting = serializers.CharField(
+        max_length=255, min_length=1, trim_whitespace=False, required=False, help_text="nic.queues: of any interface"
+    )
+    profile = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
     ended = serializers.BooleanField(
         required=False, allow_null=True, default=None, help_text="default: what drifts now"
     )

@@ -58,18 +58,18 @@ def _in(thing: Thing, form: type["ModelForm[Any]"], words: str) -> Shape:
 class DevicesAsked(Paged):
     """Which devices."""
 
-    name = serializers.CharField(max_length=63, required=False)
-    site = serializers.CharField(max_length=63, required=False)
-    role = serializers.CharField(max_length=63, required=False)
-    suite = serializers.CharField(max_length=8, required=False)
-    kind = serializers.CharField(max_length=8, required=False)
+    name = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    site = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    role = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    suite = serializers.CharField(max_length=8, min_length=1, trim_whitespace=False, required=False)
+    kind = serializers.CharField(max_length=8, min_length=1, trim_whitespace=False, required=False)
     stale = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
 class NamedAsked(Paged):
     """Which of them."""
 
-    name = serializers.CharField(max_length=255, required=False)
+    name = serializers.CharField(max_length=255, min_length=1, trim_whitespace=False, required=False)
 
 
 class _Things(ApiView):

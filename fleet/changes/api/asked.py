@@ -18,7 +18,8 @@ LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$"
 
 def line(longest: int, **more: Any) -> serializers.CharField:
     """A text of at most so many characters; spaces stay as they are."""
-    return serializers.CharField(max_length=longest, trim_whitespace=False, **more)
+    least = 0 if more.get("allow_blank") else 1
+    return serializers.CharField(max_length=longest, min_length=least, trim_whitespace=False, **more)
 
 
 def some_names(**more: Any) -> serializers.ListField:
