@@ -7,7 +7,7 @@ from django.conf import settings
 
 from fleet import clock
 from fleet.celery import app
-from inventory import discovery
+from inventory import discovery, queue_looks
 from inventory.importers.netbox import asks
 from inventory.models import CollectionRun, Router
 
@@ -62,3 +62,9 @@ def netbox_preview(import_id: int) -> None:
 def netbox_apply(import_id: int) -> None:
     """Write the preview of this import that was agreed to."""
     asks.run_apply(import_id)
+
+
+@app.task(name="slipway.look_at_queues")  # type: ignore[untyped-decorator]  # celery has no types
+def look_at_queues(look_id: int) -> None:
+    """Look twice at the queues of a device, some seconds apart."""
+    queue_looks.carry_out(look_id)

@@ -70,9 +70,13 @@ class Diagnosis:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The requests that set it right, each once."""
+        """The request that sets it right: what every finding asks for, together (the card is drained once)."""
         found = [one.repair for one in self.findings if one.repair is not None]
-        return tuple(one for n, one in enumerate(found) if one not in found[:n])
+        if not found:
+            return ()
+        inputs = {key: value for one in found for key, value in one.inputs.items()}
+        inputs["queues"] = max(int(one.inputs.get("queues", 1)) for one in found)
+        return (Repair(found[0].recipe, inputs, found[0].targets, ()),)
 
 
 @dataclass(frozen=True)
@@ -286,7 +290,7 @@ def _too_few_queues(case: _Case) -> Finding | None:
     words = f"{queues} receive queue(s) for {cores}: " + _pain(load, hot if saturated else None)
     reasons = [Reason(f"{case.card.name}, receive queues", str(queues), str(wanted))]
     reasons += [Reason(f"{case.card.name}, {k}", f"{n} more in {load.seconds:.0f} s", "none") for k, n in _grown(load)]
-    repair, advice = remedies.more_queues(case.device, case.card, wanted)
+    repair, advice = remedies.more_queues(case.device, case.card, case.machine, wanted)
     return Finding(Says.TOO_FEW_QUEUES, words, tuple(reasons), advice, repair)
 
 
@@ -322,7 +326,7 @@ def _one_core(case: _Case) -> Finding | None:
     found = f"{cpus.worst:.0%} of the interrupts on CPU {cpus.busiest}"
     reason = Reason(_subject(case), found, f"{min(len(busy), case.machine.cpus or len(busy))} CPUs that share them")
     says = Says.IRQBALANCE_OFF if off and not pinned else Says.ONE_CORE
-    repair = remedies.spread_interrupts(case.device, case.card)
+    repair = remedies.spread_interrupts(case.device, case.card, case.machine)
     return Finding(says, words, (reason,), remedies.interrupts_advice(case.machine), repair)
 
 

@@ -109,17 +109,15 @@ def _interrupts(before: Json, after: Json) -> dict[int, dict[int, int]] | None:
 def _softirq(before: Json, after: Json) -> dict[int, float]:
     made = {}
     for cpu, ticks in as_map(after).items():
-        was = as_map(before).get(cpu)
-        if not (_is_number(cpu) and _is_pair(ticks) and _is_pair(was)):
-            continue
-        soft, total = ticks[0] - was[0], ticks[1] - was[1]
-        if total > 0 and soft >= 0:
-            made[int(cpu)] = min(1.0, soft / total)
+        was, now = _pair(as_map(before).get(cpu)), _pair(ticks)
+        if was is not None and now is not None and _is_number(cpu) and now[1] > was[1] and now[0] >= was[0]:
+            made[int(cpu)] = min(1.0, (now[0] - was[0]) / (now[1] - was[1]))
     return made
 
 
-def _is_pair(value: Json) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(_whole(v) is not None for v in value)
+def _pair(value: Json) -> tuple[int, int] | None:
+    numbers = [_whole(v) for v in value] if isinstance(value, list) and len(value) == 2 else []
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and None not in numbers else None  # type: ignore[return-value]
 
 
 def _is_number(text: str) -> bool:

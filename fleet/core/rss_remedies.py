@@ -33,7 +33,14 @@ def _request(device: str, card: Card, **inputs: Json) -> Repair:
     return Repair(RECIPE, {"interface": card.name, **inputs}, (device,), ())
 
 
-def more_queues(device: str, card: Card, wanted: int) -> tuple[Repair | None, tuple[str, ...]]:
+def _pinned(machine: Machine, queues: int) -> dict[str, Json]:
+    """One CPU for each queue, first threads of cores first (the usual numbering). irqbalance would move them again."""
+    cores = machine.cores or machine.cpus or 1
+    balanced: dict[str, Json] = {"irqbalance": False} if machine.irqbalance else {}
+    return {"interrupts": f"0-{min(queues, cores) - 1}", **balanced}
+
+
+def more_queues(device: str, card: Card, machine: Machine, wanted: int) -> tuple[Repair | None, tuple[str, ...]]:
     """Queues with RSS over all of them, and CPUs for them; words where the host cannot set them."""
     if card.driver == "enic" or not card.settable:
         rules = (
@@ -42,7 +49,7 @@ def more_queues(device: str, card: Card, wanted: int) -> tuple[Repair | None, tu
         )
         plain = "The host cannot set its queues: its hypervisor or its adapter policy does."
         return None, (rules if card.driver == "enic" else plain,)
-    return _request(device, card, queues=wanted, spread=True, interrupts=True), ()
+    return _request(device, card, queues=wanted, spread=True, **_pinned(machine, wanted)), ()
 
 
 def equal_table(device: str, card: Card, queues: int) -> Repair | None:
@@ -55,9 +62,9 @@ def hash_ports(device: str, card: Card) -> Repair:
     return _request(device, card, queues=card.queues or 1, udp="sdfn")
 
 
-def spread_interrupts(device: str, card: Card) -> Repair:
+def spread_interrupts(device: str, card: Card, machine: Machine) -> Repair:
     """One CPU for each queue, kept from irqbalance."""
-    return _request(device, card, queues=card.queues or 1, interrupts=True)
+    return _request(device, card, queues=card.queues or 1, **_pinned(machine, card.queues or 1))
 
 
 def entropy_advice(flows: Iterable[Flow]) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from inventory.models.links import Beacon, KeepConnected, Link, LinkEnd, Side
 from inventory.models.names import NAME_PATTERN, name_is_plain
 from inventory.models.observations import Observation, digest_of
 from inventory.models.places import FailureDomain, Site, check_time_zone
+from inventory.models.queue_looks import QueueLook
 from inventory.models.routers import DeviceKind, External, Router, Suite
+from inventory.models.samples import Sample, Sampled
 from inventory.models.software import Daemon, Module, Package, Software
 from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
 
@@ -32,6 +34,7 @@ __all__ = [
     "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",
     "Profile", "ProfileKind", "ProviderCircuit", "ProviderImpact", "ProviderMaintenance",
-    "ProviderStatus", "Router", "SavedFilter", "ServiceProfile", "Side", "Site", "Software", "Suite",
+    "ProviderStatus", "QueueLook", "Router", "Sample", "Sampled", "SavedFilter", "ServiceProfile",
+    "Side", "Site", "Software", "Suite",
     "UcsDomain", "check_time_zone", "digest_of", "name_is_plain",
 ]  # fmt: skip

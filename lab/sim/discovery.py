@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from lab.sim.ethtool import bus, ethtool
+from lab.sim.queues_set import cpu_of
 from lab.sim.reply import Context, Reply
 from lab.sim.router import KERNELS, PSTORE, Nic
 
@@ -100,7 +101,7 @@ def _card(nic: Nic, *, root: bool) -> list[str]:
         rows.append(f"serial {digits[:6]}ffff{digits[6:10]}{(int(digits[10:], 16) - 1) // 4:02x}")
     first = _IRQ + 16 * int(nic.ifname.removeprefix("eth"))
     word = f"i40e-{nic.ifname}-TxRx-{{n}}" if nic.driver == "i40e" else "virtio0-input.{n}"
-    return rows + [f"irq {first + n} {n % CPUS} {word.format(n=n)}" for n in range(_queues(nic))]
+    return rows + [f"irq {first + n} {cpu_of(nic, n, cpus=CPUS)} {word.format(n=n)}" for n in range(_queues(nic))]
 
 
 def last_words(ctx: Context, argv: Sequence[str]) -> Reply:
@@ -120,5 +121,6 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-addresses": addresses,
     "slipway-driver-log": driver_log,
     "slipway-nic": nic,
+    "slipway-nic-state": nic,
     "slipway-last-words": last_words,
 }

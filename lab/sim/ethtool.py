@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lab.sim import ethtool_show
+from lab.sim import ethtool_show, queues_set
 from lab.sim.linux import CONTROL_PPS, forwarded
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Nic
@@ -30,6 +30,8 @@ def ethtool(ctx: Context, argv: Sequence[str]) -> Reply:
             return _set(ctx, nic, settings, rings=False)
         case "-G" | "--set-ring":
             return _set(ctx, nic, settings, rings=True)
+        case "-X" | "-N":
+            return queues_set.custom(ctx, nic, option, settings)
         case _:
             shown = ethtool_show.show(nic, option, settings, seed=f"{ctx.router.name}/{ctx.router.boots}")
             return shown or Reply(err="netlink error: Operation not supported\n", status=1)

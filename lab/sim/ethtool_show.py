@@ -73,7 +73,10 @@ def _hash(nic: Nic, seed: str) -> str:
         table, key = "Operation not supported\n", "Operation not supported\n"
     else:
         digits = hashlib.sha512(f"{seed}/{nic.ifname}".encode()).hexdigest()
-        table, key = _table(queues), ":".join(digits[n : n + 2] for n in range(0, 104, 2)) + "\n"
+        table, key = (
+            _table(int(nic.custom.get("equal", queues))),
+            ":".join(digits[n : n + 2] for n in range(0, 104, 2)) + "\n",
+        )
     head = f"RX flow hash indirection table for {nic.ifname} with {queues} RX ring(s):\n"
     return f"{head}{table}RSS hash key:\n{key}RSS hash function:\n    toeplitz: on\n    xor: off\n    crc32: off\n"
 
@@ -99,4 +102,6 @@ def _flow(nic: Nic, kind: str) -> Reply:
     if nic.driver == "i40e":
         ports = ["L4 bytes 0 & 1 [TCP/UDP src port]", "L4 bytes 2 & 3 [TCP/UDP dst port]"]
         fields = ["IP SA", "IP DA", *(ports if not kind.startswith("esp") else [])]
+        if (letters := nic.custom.get(f"hash {kind}")) is not None:
+            fields = [f for c, f in zip("sdfn", ["IP SA", "IP DA", *ports], strict=True) if c in letters]
     return Reply(f"{_FLOWS[kind]} flows use these fields for computing Hash flow key:\n" + "\n".join(fields) + "\n\n")

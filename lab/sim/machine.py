@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lab.sim import birdc, discovery, ethtool, firmware, linux, queues, script, software, systemd, vtysh
+from lab.sim import birdc, discovery, ethtool, firmware, linux, queues, queues_set, script, software, systemd, vtysh
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
@@ -282,6 +282,8 @@ class Machine:
         name = posixpath.basename(argv[0])
         if argv[0] == "put":
             return linux.put(ctx, argv[1], stdin, mode=argv[2])
+        if name == "sh" and list(argv[1:2]) == ["/var/lib/slipway/nic-cpus"]:
+            return queues_set.pin(ctx, list(argv))
         if name in ("sh", "dash", "bash") and len(argv) > 1 and not argv[1].startswith("-"):
             return self._script(ctx, argv[1])
         if name == "bird" and "-p" in argv:

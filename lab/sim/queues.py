@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lab.sim import work
 from lab.sim.ethtool import ethtool
 from lab.sim.linux import CONTROL_PPS, forwarded
+from lab.sim.queues_set import cpu_of
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Nic
 
@@ -27,7 +28,8 @@ def _vectors(ctx: Context, nic: Nic) -> list[tuple[int, str, int, int]]:
     first = _IRQ + 16 * int(nic.ifname.removeprefix("eth"))
     word = f"i40e-{nic.ifname}-TxRx-{{n}}" if nic.driver == "i40e" else "virtio0-input.{n}"
     each = received(ctx, nic) // count(nic)
-    return [(first + n, word.format(n=n), n % work.CPUS, each) for n in range(count(nic))]
+    cpus = [int(cpu_of(nic, n, cpus=work.CPUS).split("-")[0]) for n in range(count(nic))]
+    return [(first + n, word.format(n=n), cpu, each) for n, cpu in enumerate(cpus)]
 
 
 def queues(ctx: Context, argv: Sequence[str]) -> Reply:

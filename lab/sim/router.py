@@ -65,6 +65,8 @@ class Nic:
     rings_max: dict[str, int] = field(default_factory=dict)
     mtu: int = 1500
     up: bool = True
+    # What was set by hand: "equal" (receive queues in the table), "hash udp4" (letters), "cpus" (of its interrupts).
+    custom: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

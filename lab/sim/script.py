@@ -100,10 +100,10 @@ def _sections(lines: str) -> tuple[Section, ...]:
 
 
 def _known_script(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """`/bin/sh -c SCRIPT slipway-NAME ''` is known by its name and answered by `discovery.py`."""
+    """`/bin/sh -c SCRIPT slipway-NAME ''` (and an interface) is known by its name, answered by `discovery.py`."""
     match argv:
-        case ("/bin/sh", "-c", _, name, "") if name.startswith("slipway-"):
-            return (name,)
+        case ("/bin/sh", "-c", _, name, "", *rest) if name.startswith("slipway-"):
+            return (name, *rest)
         case _:
             return argv
 

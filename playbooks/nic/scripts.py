@@ -28,3 +28,29 @@ for f in tcp4 udp4 esp4 tcp6 udp6 esp6; do t "flow $f" ethtool -n "$2" rx-flow-h
 def queues(*, root: str = "") -> list[str]:
     """The command of QUEUES without its interface."""
     return ["/bin/sh", "-c", QUEUES, "slipway-queues", root]
+
+
+# What else a card lets be set. Interfaces without a card answer what their driver has (veth: nothing).
+STATE = """\
+g() { v=; [ -r "$1" ] && IFS= read -r v <"$1"; } 2>/dev/null
+d=$1/sys/class/net/$2; p=$d/device
+[ -e "$d/address" ] || exit 0
+if [ -e "$p" ]; then l=$(readlink "$p/driver"); echo "driver ${l##*/}"; fi
+for n in $(ls "$p/msi_irqs" "$p/../msi_irqs" 2>/dev/null | grep -E '^[0-9]+$' | sort -nu); do
+g "$1/proc/irq/$n/smp_affinity_list"; a=$v; x=
+for f in "$1/proc/irq/$n"/*/; do [ -d "$f" ] && f=${f%/} x=${f##*/}; done; echo "irq $n $a $x"; done
+for q in "$d"/queues/rx-*; do g "$q/rps_cpus"; [ -n "$v" ] && echo "rps ${q##*/rx-} $v"; done
+for q in "$d"/queues/tx-*; do g "$q/xps_cpus"; [ -n "$v" ] && echo "xps ${q##*/tx-} $v"; done
+t() { echo "@ $1"; shift; "$@"; echo "
+@ = $?"; }
+t rss ethtool -x "$2"
+t coalesce ethtool -c "$2"
+t offloads ethtool -k "$2"
+t priv_flags ethtool --show-priv-flags "$2"
+for f in tcp4 udp4 esp4 tcp6 udp6 esp6; do t "flow $f" ethtool -n "$2" rx-flow-hash $f; done
+"""
+
+
+def state(*, root: str = "") -> list[str]:
+    """The command of STATE without its interface."""
+    return ["/bin/sh", "-c", STATE, "slipway-nic-state", root]

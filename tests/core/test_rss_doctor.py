@@ -114,7 +114,7 @@ def test_one_queue_with_rx_no_bufs_and_a_saturated_core_gets_eight_with_rss() ->
     assert says(found) == [Says.TOO_FEW_QUEUES]
     assert "CPU 3 spends 100% of its time on softirqs" in words(found)
     assert "52000 packets were lost for want of a buffer (rx_no_bufs)" in words(found)
-    wanted = {"interface": "eth5", "queues": 8, "spread": True, "interrupts": True}
+    wanted = {"interface": "eth5", "queues": 8, "spread": True, "interrupts": "0-7", "irqbalance": False}
     assert found.repairs == (Repair("nic-rss", wanted, ("cache1",), ()),)
 
 
@@ -175,7 +175,7 @@ def test_queues_whose_interrupts_all_go_to_one_core(*, irqbalance: bool, pinned:
     found = diagnose("r1", replace(X722, cpus=cpus), replace(ROUTER, irqbalance=irqbalance), load=load)
     assert says(found) == [verdict]
     assert "CPU 0 takes 100% of the interrupts of 8 busy receive queues" in words(found)
-    assert found.repairs[0].inputs["interrupts"] is True
+    assert found.repairs[0].inputs["interrupts"] == "0-7"
 
 
 def test_interrupts_stand_in_for_packets_where_a_driver_counts_none() -> None:

@@ -1,0 +1,79 @@
+"""The doctor's report on a device out of two stored looks and stored flows; and the picture over time. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.core import rss_reading
+from fleet.core.model import Json
+from fleet.core.rss import Flow
+from fleet.core.rss_doctor import Diagnosis, diagnose
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One queue: share of the packets that was seen, predicted, and best; None where not told."""
+
+    queue: int
+    seen: float | None
+    predicted: float | None
+    best: float | None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Queues by CPUs: interrupts of each receive queue on each CPU, as shares of the busiest. Both sorted."""
+
+    queues: tuple[int, ...]
+    cpus: tuple[int, ...]
+    shares: Mapping[tuple[int, int], float]
+    counts: Mapping[tuple[int, int], int]
+
+
+def report(
+    device: str, before: Json, after: Json, *, flows: Mapping[Flow, int] | None = None, interface: str = ""
+) -> tuple[Diagnosis, ...]:
+    """What the doctor says of each interface; `flows` are those of `interface` alone."""
+    machine = rss_reading.machine(after)
+    made = []
+    for name in rss_reading.names(after):
+        card = rss_reading.card(after, name)
+        if card is not None and (not interface or flows or name == interface):
+            mine = flows if flows and name == interface else None
+            load = rss_reading.load(before, after, name)
+            made.append(diagnose(device, card, machine, load=load, flows=mine))
+    return tuple(made)
+
+
+def rows(found: Diagnosis) -> tuple[QueueRow, ...]:
+    """Queue by queue, all that any of the three spreads names."""
+    spreads = (found.seen, found.predicted, found.best)
+    queues = {q for spread in spreads if spread is not None for q in spread.packets}
+    queues |= set(range(found.card.queues or 0))
+    return tuple(
+        QueueRow(q, *(spread.share(q) if spread is not None else None for spread in spreads)) for q in sorted(queues)
+    )
+
+
+def heat(before: Json, after: Json, name: str) -> HeatMap | None:
+    """Interrupts of queues by CPUs between two looks; None where a driver's interrupts cannot be told."""
+    load = rss_reading.load(before, after, name)
+    if load is None or load.interrupts is None:
+        return None
+    counts = {(q, cpu): n for q, by_cpu in load.interrupts.items() for cpu, n in by_cpu.items()}
+    most = max(counts.values(), default=0) or 1
+    return HeatMap(
+        tuple(sorted({q for q, _ in counts})),
+        tuple(sorted({cpu for _, cpu in counts})),
+        {place: n / most for place, n in counts.items()},
+        counts,
+    )
+
+
+def over_time(looks: Sequence[tuple[Json, Json]], name: str) -> list[tuple[float, ...]]:
+    """For each pair of looks, oldest first: the share of the packets (or interrupts) of each queue; empty: not told."""
+    made = []
+    for before, after in looks:
+        load = rss_reading.load(before, after, name)
+        seen = load.seen() if load is not None else None
+        made.append(tuple(seen[0].share(q) for q in sorted(seen[0].packets)) if seen is not None else ())
+    return made

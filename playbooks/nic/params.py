@@ -1,0 +1,100 @@
+"""Parameters of the verb `nic`."""
+
+import datetime
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from fleet.core.intent_settings import cpus
+
+_NAME = re.compile(r"[a-z][a-zA-Z0-9_-]{0,59}")
+_FLAG = re.compile(r"[A-Za-z][A-Za-z0-9 _().-]{0,59}")
+_LETTERS = re.compile(r"(?!.*(.).*\1)[mvtsdfnr]{1,8}")
+_FLOW = re.compile(r"(tcp|udp|ah|esp|sctp)[46]")
+
+
+def _cpu_list(text: str) -> str:
+    if not cpus(text):
+        raise ValueError(f'found "{text[:60]}", wanted CPUs such as 2-5,8')
+    return text
+
+
+def _names(values: Mapping[str, object], pattern: re.Pattern[str], wanted: str) -> None:
+    for name in values:
+        if not pattern.fullmatch(name):
+            raise ValueError(f'found "{name[:60]}", wanted {wanted}')
+
+
+# An input of a recipe that nobody filled in is an empty text: it asks for nothing.
+Cpus = Annotated[Annotated[str, AfterValidator(_cpu_list)] | None, BeforeValidator(lambda given: given or None)]
+
+
+class NicParams(BaseModel):
+    """What is wanted of which cards. `queues` is combined where the card has that, receive and transmit elsewhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    interface: str = Field(default="all", pattern=r"^[A-Za-z0-9_.*?\[\]-]{1,60}$", description="name, pattern or all")
+    queues: int | None = Field(default=None, ge=1, le=1024, strict=True, description="combined, or rx and tx alike")
+    rx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="receive queues")
+    tx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="transmit queues")
+    rings_rx: int | None = Field(default=None, ge=1, le=65536, strict=True, description="receive descriptors")
+    rings_tx: int | None = Field(default=None, ge=1, le=65536, strict=True, description="transmit descriptors")
+    spread: bool = Field(default=False, description="an indirection table even over the receive queues")
+    rss_key: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){39,127}$", description="hash key, as ethtool -x prints it"
+    )
+    udp: str = Field(default="", pattern=r"^[mvtsdfnr]{0,8}$", description="fields hashed of UDP over IPv4 and IPv6")
+    flow_hash: dict[str, str] = Field(default_factory=dict, description="fields hashed by kind: {udp4: sdfn}")
+    coalesce: dict[str, bool | int] = Field(default_factory=dict, description="coalescing: {rx-usecs: 50}")
+    offloads: dict[str, bool] = Field(default_factory=dict, description="offloads: {gro: true}")
+    priv_flags: dict[str, bool] = Field(default_factory=dict, description="private flags of the driver")
+    interrupts: Cpus = Field(default=None, description="CPUs for the interrupts, one for each receive queue")
+    irqbalance: bool = Field(default=True, description="false: stop and disable it, else it moves what is pinned")
+    rps: Cpus = Field(default=None, description="CPUs that packets are spread over in software")
+    xps: Cpus = Field(default=None, description="CPUs that send")
+    because: str = Field(default="", max_length=200, description="of a mitigation: why")
+    until: datetime.date | None = Field(default=None, description="of a mitigation: until when it may stay")
+
+    @model_validator(mode="after")
+    def _something(self) -> "NicParams":
+        if not self.channels() and not self.rings() and self.queues is None and not self.has_settings:
+            raise ValueError("queues, rx, tx, rings_rx, rings_tx, or another setting")
+        if self.queues is not None and self.channels():
+            raise ValueError("either queues, or rx and tx")
+        _names(self.flow_hash, _FLOW, "tcp4, udp4, esp4, ah4, sctp4 or the same with 6")
+        letters = (*self.flow_hash.values(), *([self.udp] if self.udp else []))
+        _names(dict.fromkeys(letters), _LETTERS, "letters as ethtool -N takes them, each once: sdfn")
+        _names({**self.coalesce, **self.offloads}, _NAME, "a name as ethtool prints it")
+        _names(self.priv_flags, _FLAG, "a name as ethtool prints it")
+        if (self.until is None) != (not self.because):
+            raise ValueError("a mitigation has both: because and until")
+        return self
+
+    @property
+    def has_settings(self) -> bool:
+        """Is anything wanted beside queues and rings?"""
+        dicts = (self.flow_hash, self.coalesce, self.offloads, self.priv_flags)
+        texts = (self.rss_key, self.udp, self.interrupts, self.rps, self.xps)
+        return self.spread or not self.irqbalance or any(dicts) or any(texts)
+
+    def hashes(self) -> Mapping[str, str]:
+        """Kind of flow > letters."""
+        both = {"udp4": self.udp, "udp6": self.udp} if self.udp else {}
+        return {**both, **self.flow_hash}
+
+    def channels(self) -> Mapping[str, int]:
+        return {key: value for key, value in (("rx", self.rx), ("tx", self.tx)) if value is not None}
+
+    def rings(self) -> Mapping[str, int]:
+        return {key: value for key, value in (("rx", self.rings_rx), ("tx", self.rings_tx)) if value is not None}
+
+    def chooses(self, interface: str) -> bool:
+        return self.interface == "all" or fnmatchcase(interface, self.interface)
+
+    @property
+    def is_pattern(self) -> bool:
+        return self.interface == "all" or any(mark in self.interface for mark in "*?[")
