@@ -9,7 +9,7 @@ from django.db import OperationalError, close_old_connections
 from django.db.models import Min
 
 from fleet import clock
-from fleet.changes import dispatch, draft_requests, orchestrate, repair_requests
+from fleet.changes import dispatch, draft_requests, orchestrate, remedies, repair_requests
 from fleet.changes.models import StepRun
 from fleet.core.states import CHANGE_LIVE, STEP_OPEN
 
@@ -30,6 +30,7 @@ def run(until: Callable[[], bool]) -> None:
             orchestrate.tick(clock.now())
             draft_requests.take_up(clock.now())
             repair_requests.take_up(clock.now())
+            remedies.take_up(clock.now())
             pause_s = _until_next_due()
         except OperationalError:
             # The database is away: nothing is lost, everything is found again in the rows.

@@ -2,7 +2,7 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, draft_requests, legs, orchestrate, repair_requests
+from fleet.changes import dispatch, draft_requests, legs, orchestrate, remedies, repair_requests
 
 
 @app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -16,6 +16,7 @@ def draft_repairs() -> None:
     """Draft what people asked for by form and from drift, one request of each a turn."""
     draft_requests.take_up(clock.now())
     repair_requests.take_up(clock.now())
+    remedies.take_up(clock.now())
 
 
 @app.task(name="slipway.run_shard")  # type: ignore[untyped-decorator]  # celery has no types

@@ -33,6 +33,7 @@ from fleet.changes.models.engine import (
     failed_in_traffic,
 )
 from fleet.changes.models.overrides import FindingOverride, FindingOverrideQuerySet
+from fleet.changes.models.remedies import Remedy
 from fleet.changes.models.repairs import RepairRequest
 from fleet.changes.models.windows import (
     Freeze,
@@ -67,6 +68,7 @@ __all__ = [
     "PolicyEdit",
     "Pulse",
     "RecipeCard",
+    "Remedy",
     "RepairRequest",
     "Revision",
     "Run",
