@@ -20,6 +20,7 @@ class Kind(StrEnum):
     WRONG_HOST_KEY = "wrong_host_key"
     REBOOT_NEVER_RETURNS = "reboot_never_returns"
     PANIC_ON_NEW_KERNEL = "panic_on_new_kernel"
+    NEW_KERNEL_UNREACHABLE = "new_kernel_unreachable"
     SLAB_LEAK = "slab_leak"
     RIB_FIB_MISMATCH = "rib_fib_mismatch"
     FORWARDS_TO_DEAD_NEIGHBOUR = "forwards_to_dead_neighbour"
@@ -59,6 +60,7 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.WRONG_HOST_KEY: frozenset(),
     Kind.REBOOT_NEVER_RETURNS: frozenset(),
     Kind.PANIC_ON_NEW_KERNEL: frozenset(),
+    Kind.NEW_KERNEL_UNREACHABLE: frozenset(),
     Kind.SLAB_LEAK: frozenset({"rate"}),
     Kind.RIB_FIB_MISMATCH: frozenset(),
     Kind.FORWARDS_TO_DEAD_NEIGHBOUR: frozenset({"neighbour"}),

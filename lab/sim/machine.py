@@ -10,7 +10,20 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lab.sim import birdc, discovery, ethtool, firmware, linux, queues, queues_set, script, software, systemd, vtysh
+from lab.sim import (
+    birdc,
+    discovery,
+    ethtool,
+    firmware,
+    grub,
+    linux,
+    queues,
+    queues_set,
+    script,
+    software,
+    systemd,
+    vtysh,
+)
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
@@ -22,7 +35,7 @@ Journal = Callable[[dict[str, Any]], None]
 
 HANDLERS: Mapping[str, Handler] = {
     "uname": linux.uname,
-    "cat": lambda ctx, argv: queues.proc(ctx, argv) or linux.cat(ctx, argv),
+    "cat": lambda ctx, argv: queues.proc(ctx, argv) or grub.cat(ctx, argv) or linux.cat(ctx, argv),
     "ip": linux.ip,
     "sysctl": linux.sysctl,
     "touch": linux.touch,
@@ -30,9 +43,17 @@ HANDLERS: Mapping[str, Handler] = {
     "cp": linux.copy,
     "mv": linux.copy,
     "ls": linux.ls,
-    "test": linux.test,
-    "[": linux.test,
-    "sha256sum": linux.sha256sum,
+    "test": grub.test,
+    "[": grub.test,
+    "sha256sum": grub.sha256sum,
+    "grub-editenv": grub.editenv,
+    "grub-probe": grub.probe,
+    "update-grub": grub.update_grub,
+    "apt-helper": grub.download,
+    "dpkg": grub.dpkg,
+    "lscpu": grub.lscpu,
+    "df": grub.df,
+    "slipway-trial-watch": grub.trial_watch,
     "ethtool": ethtool.ethtool,
     "vtysh": vtysh.vtysh,
     "frr-reload.py": vtysh.frr_reload,
@@ -288,6 +309,8 @@ class Machine:
             return self._script(ctx, argv[1])
         if name == "bird" and "-p" in argv:
             return birdc.birdc(ctx, ["birdc", "configure", "check", *(f'"{a}"' for a in argv[1:] if a.startswith("/"))])
+        if name == "env" and (rest := [i for i, word in enumerate(argv) if i and "=" not in word]):
+            return self._run(argv[rest[0] :], root=root, now=now, stdin=stdin, router=router)
         handler = HANDLERS.get(name)
         if handler is None:
             ctx.router.unknown.append(shlex.join(argv)[:500])

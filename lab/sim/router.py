@@ -10,6 +10,7 @@ from lab.sim.birdconfig import BirdState
 from lab.sim.flow import Flow
 from lab.sim.frrconfig import FrrConfig
 from lab.sim.installed import Software
+from lab.sim.loader import Loader, died
 from lab.sim.nvm import Nvm
 from lab.sim.topology import Port, RouterSpec
 from lab.sim.work import Work
@@ -120,6 +121,7 @@ class Router:
     heard6_at: float = float("-inf")
     software: Software = field(default_factory=Software)
     work: Work = field(default_factory=Work)
+    loader: Loader = field(default_factory=lambda: Loader([KERNELS[0]]))
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
@@ -263,16 +265,28 @@ class Router:
         self.timers.clear()
         self.events = [e for e in self.events if e.what == "boot"]
         if take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
-            self.plan(now + self.timing.boot_s, "boot")
+            unreachable = active(self.behaviours, Kind.NEW_KERNEL_UNREACHABLE) is not None
+            stands = self.loader.stands(self.files, self.enabled) if unreachable else 0.0
+            self.plan(now + self.timing.boot_s + stands, "boot")
+
+    def _load(self) -> None:
+        """What GRUB boots, and what a broken kernel makes of it."""
+        trial, once = self.loader.take(self.files)
+        broken = {b.kind for b in self.behaviours if once}
+        if Kind.PANIC_ON_NEW_KERNEL in broken:
+            self.files.update(died(trial[0]))
+        elif Kind.NEW_KERNEL_UNREACHABLE in broken:
+            self.files.update(self.loader.gave_up(self.files, trial, self.boot_id))
+        if broken & {Kind.PANIC_ON_NEW_KERNEL, Kind.NEW_KERNEL_UNREACHABLE}:
+            trial, _ = self.loader.take(self.files)
+        self.kernel, self.loader.cmdline = trial[0] or self.kernel, trial[1]
 
     def boot(self, now: float) -> list[list[str]]:
         """Power returns: new boot id, startup configuration. Returns the commands of enabled units, to be run."""
         if self.next_kernel and active(self.behaviours, Kind.PANIC_ON_NEW_KERNEL) is None:
             self.kernel = self.next_kernel
-        elif self.next_kernel:
-            self.files["/sys/fs/pstore/dmesg-erst-1"] = (
-                f"Kernel panic - not syncing: Fatal exception ({self.next_kernel})\n"
-            )
+        else:
+            self.files.update(died(self.next_kernel)) if self.next_kernel else self._load()
         self.next_kernel = ""
         self.software.boot(self.kernel)
         for card in self.nvm.values():
@@ -301,6 +315,10 @@ class Router:
                 name = stem.rpartition("/")[2]
                 self.timers[name] = Timer(name, now + float(after[1]), argvs[0])
                 self.plan(now + float(after[1]), "timer", name)
+
+        if (trial := self.loader.watch(self.files, self.enabled)) is not None:
+            self.timers["slipway-trial"] = Timer("slipway-trial", now + trial[0], ["slipway-trial-watch", trial[1]])
+            self.plan(now + trial[0], "timer", "slipway-trial")
 
     def panic(self, now: float, text: str) -> None:
         """The kernel dies and, by panic=N, boots again; what it said is in pstore, as efi_pstore keeps it."""
@@ -353,8 +371,11 @@ def parse_sysctl(text: str) -> dict[str, str]:
 
 
 def exec_start(unit: str) -> list[list[str]]:
-    """The ExecStart lines of a unit file as argument lists."""
-    lines = [line.strip().partition("=")[2] for line in unit.splitlines() if line.strip().startswith("ExecStart=")]
+    """The ExecStart lines of a unit file as argument lists; none of a unit that is for some boots only."""
+    always = "\nConditionKernelCommandLine=" not in unit
+    lines = [
+        row.strip().partition("=")[2] for row in unit.splitlines() if always and row.strip().startswith("ExecStart=")
+    ]
     return [line.lstrip("-@+!").split() for line in lines if line]
 
 

@@ -162,7 +162,8 @@ def installed(ctx: Context) -> dict[str, str]:
 
 def dpkg_query(ctx: Context, argv: Sequence[str]) -> Reply:
     """`dpkg-query -W -f FORMAT NAME...`, with the one format that is used here."""
-    names, have = [w for w in argv[1:] if not w.startswith("-") and "$" not in w], installed(ctx)
+    names = [w for w in argv[1:] if not w.startswith("-") and "$" not in w]
+    have = installed(ctx) | ctx.router.loader.packages
     out = "".join(f"{n} {have[n]} ii \n" for n in names if n in have)
     missing = [n for n in names if n not in have]
     err = "".join(f"dpkg-query: no packages found matching {n}\n" for n in missing)

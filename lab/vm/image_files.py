@@ -43,7 +43,7 @@ ConditionPathExists=!/var/lib/lab-vm-configured
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/sh -ec 'tar -x -p --numeric-owner -C / -f /dev/vdb; hostname -F /etc/hostname; \
-  systemctl daemon-reload; touch /var/lib/lab-vm-configured; sync'
+  systemctl daemon-reload; systemctl --no-block start multi-user.target; touch /var/lib/lab-vm-configured; sync'
 
 [Install]
 WantedBy=sysinit.target

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import socket
 import subprocess
-import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,26 +60,16 @@ class Machine:
             return None
         return pid if str(self.disk).encode() in b"\0".join(words) else None
 
-    def make(self, image: Image, files: Mapping[str, tuple[bytes, int, int, int]]) -> None:
-        """A fresh disk. `files`: path -> (content, mode, user id, group id), laid onto it at its first boot."""
+    def make(self, image: Image, configuration: bytes) -> None:
+        """A fresh disk. `configuration`: a tar archive, unpacked onto it at its first boot (configuration.py)."""
         if self.pid is not None:
             raise LabError(f"machine {self.name}: it runs; wanted it off before its disk is made anew: stop() it")
         self.folder.mkdir(parents=True, exist_ok=True)
-        for old in (self.disk, self.console, self.folder / "erst"):
+        for old in (self.disk, self.console, self.folder / "qemu.log"):
             old.unlink(missing_ok=True)
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image.path), str(self.disk)])
-        with tarfile.open(self.folder / "config.tar", "w") as tar:
-            for path, (content, mode, user, group) in sorted(files.items()):
-                member = tarfile.TarInfo(path.lstrip("/"))
-                member.mode, member.uid, member.gid, member.mtime = mode, user, group, int(time.time())
-                if path.endswith("/"):
-                    member.type = tarfile.DIRTYPE
-                    tar.addfile(member)
-                else:
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
-        with (self.folder / "erst").open("wb") as file:
-            file.truncate(_ERST_BYTES)
+        (self.folder / "config.tar").write_bytes(configuration)
+        (self.folder / "erst").write_bytes(bytes(_ERST_BYTES))
 
     def start(self) -> None:
         """Switch it on; fine when it is. It goes on when this process ends: `stop` switches it off."""
@@ -91,7 +79,7 @@ class Machine:
         inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         with (self.folder / "qemu.log").open("ab") as log:
             process = subprocess.Popen(
-                [*inside, "nice", "-n", "19", *self._command()],
+                [*inside, *self._command()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         (self.folder / "qemu.pid").write_text(str(process.pid))

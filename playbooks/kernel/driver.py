@@ -33,6 +33,7 @@ class Before:
     had: bool  # a package of that name was there already
     install: bool  # it has to be installed
     holds: tuple[str, ...]
+    cmdline: Mapping[str, str | bool]  # what the boot that is to end had of the parameters that are changed
 
     def job(self, kind: str) -> Job:
         return Job(kind, self.token)
@@ -97,11 +98,12 @@ class Kernel:
         elif state.entry(release) is None:
             wanted = f"an entry of {release}, or version, source and sha256 of its package"
             return Look(Seen.IMPOSSIBLE, (Reason(f"boot loader of {step.device.name}", "none", wanted),), state.data())
-        running = state.entry(state.release)
+        running, had = state.entry(state.release), parse.words(state.cmdline)
         artifact: dict[str, Json] = {
             "token": secrets.token_hex(4), "boot_id": state.boot_id, "release": state.release, "saved": state.saved,
             "entry": running.id if running is not None else "", "had": bool(state.package and state.package[0]),
             "install": bool(params.version) and state.installed != params.version, "holds": list(state.holds),
+            "cmdline": {name: had.get(name, False) for name in params.cmdline},
         }  # fmt: skip
         return Look(Seen.READY, (), state.data(), artifact)
 
@@ -190,7 +192,7 @@ class Kernel:
             raise Refused(state)
         editenv(session, "set", f"saved_entry={held.entry}")
         editenv(session, "unset", "next_entry")
-        if state.trial or state.release != held.release:
+        if _runs_another(held, state):
             boot.order(session, state.boot_id, timeout_s=deadline_s)
             return
         put(session, render.CUSTOM, render.with_trial(state.custom, ""))
@@ -215,16 +217,35 @@ class Kernel:
             return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
         if session.run(boot.pending(state.boot_id)).ok:
             return Look(Seen.WAITING, (), state.data(), after_s=_AGAIN_S)
+        if lost := _no_way_back(held, state):
+            return Look(Seen.IMPOSSIBLE, (lost,), state.data())
         left = _left_of_trial(params.debian_package, held, state)
         if left:
             return Look(Seen.NOT_DONE, left, state.data())
         return Look(Seen.DONE, (), state.data())
 
 
+def _runs_another(held: Before, state: State) -> bool:
+    """Is this boot another kernel, or another command line, than the one from before?"""
+    return bool(state.trial or state.release != held.release or parse.differs(state.cmdline, held.cmdline))
+
+
+def _no_way_back(held: Before, state: State) -> Reason | None:
+    """Why a reboot would not bring back what was: it is not repeated for ever then."""
+    entry = state.entry(held.release)
+    if not _runs_another(held, state) or (entry is not None and not parse.differs(entry.args, held.cmdline)):
+        return None
+    found = "no entry of it in the menu" if entry is None else f"its entry has {entry.args}"
+    return Reason(
+        f"kernel {held.release}", found, "an entry that boots it as before",
+        "See /etc/default/grub and /etc/default/grub.d; run update-grub.",
+    )  # fmt: skip
+
+
 def _left_of_trial(package: str, held: Before, state: State) -> tuple[Reason, ...]:
     reasons = []
-    if state.trial or state.release != held.release:
-        reasons.append(Reason("kernel", f"{state.release} runs", f"{held.release} as before"))
+    if _runs_another(held, state):
+        reasons.append(Reason("kernel", f"{state.release} runs with {state.cmdline}", f"{held.release} as before"))
     if state.saved != held.saved or state.next:
         found = f"saved_entry={state.saved}, next_entry={state.next}"
         reasons.append(Reason("grubenv", found, f"saved_entry={held.saved} as before, no next_entry"))
@@ -346,7 +367,9 @@ def before(step: Step) -> Before:
         raise Impossible(Reason(f"kernel of {step.device.name}", "no record of what was there", "the step's artifact"))
     holds = held.get("holds")
     names = tuple(str(h) for h in holds) if isinstance(holds, list) else ()
+    cmdline = held.get("cmdline")
+    line = {str(name): value for name, value in cmdline.items()} if isinstance(cmdline, Mapping) else {}
     return Before(
         token, boot_id, str(held.get("release") or ""), str(held.get("saved") or ""), entry,
-        held.get("had") is True, held.get("install") is True, names,
+        held.get("had") is True, held.get("install") is True, names, line,
     )  # fmt: skip

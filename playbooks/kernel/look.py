@@ -68,7 +68,7 @@ def look(session: Session, package: str) -> State | Reason:
         "custom": ["cat", render.CUSTOM],
         "abstraction": ["grub-probe", "--target=abstraction", "/boot/grub/grubenv"],
         "fs": ["grub-probe", "--target=fs", "/boot/grub"],
-        "package": ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Abbrev}\n", package],
+        "package": ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n", package],
         "holds": ["apt-mark", "showhold"],
         "cpus": ["lscpu", "-p=CPU,SOCKET,CORE"],
     }

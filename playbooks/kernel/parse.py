@@ -90,13 +90,13 @@ def differs(line: str, wanted: Mapping[str, str | bool]) -> Mapping[str, str]:
 
 
 def package(text: str) -> tuple[str, str] | None:
-    """`dpkg-query -W -f '${Version} ${db:Status-Abbrev}'`: version and state, ("", "") for none; None: cannot tell."""
+    """`dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}'`: version and state; ("", "") for none."""
     if "no packages found" in text:
         return "", ""
     found = text.split()
-    if len(found) != 2:
+    if len(found) != 3:
         return None
-    return (found[0], found[1]) if found[1] not in {"rc", "un", "pn"} else ("", "")
+    return (found[1], found[2]) if found[2] not in {"rc", "un", "pn"} else ("", "")
 
 
 def modules(listing: str) -> frozenset[str]:

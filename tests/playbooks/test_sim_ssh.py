@@ -191,6 +191,16 @@ def test_panic_on_new_kernel(fleet: SimFleet) -> None:
     assert any(path.startswith("/sys/fs/pstore/") for path in fleet.state("tarbell")["files"])
 
 
+def test_new_kernel_unreachable(fleet: SimFleet) -> None:
+    """What has no watch stays away; test_kernel.py has the whole way."""
+    fleet.inject("lang", "new_kernel_unreachable")
+    for command in ("grub-editenv /boot/grub/grubenv set next_entry=nosuch", "systemctl reboot"):
+        fleet.console("lang", f"sudo -n {command}")
+    fleet.advance(30)
+    assert fleet.state("lang")["reachable"], "an entry that is not in the menu is no trial"
+    fleet.clear("lang")
+
+
 def test_slab_leak(fleet: SimFleet, bly: SshSession) -> None:
     before = fleet.state("bly")["slab_kb"]
     fleet.inject("bly", "slab_leak", rate=1000)

@@ -1,0 +1,84 @@
+"""What makes one machine of the image: the archive on its second disk."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+from lab.netns.command import run
+from lab.netns.host_files import public_host_key
+from lab.netns.paths import HOSTS
+from lab.netns.topology import Router
+from lab.vm.network import MACHINE_ADDRESS, MASK
+from lab.vm.paths import STATE
+
+# Of a router in namespaces, what is its own; the rest of its overlay are logs and run state.
+_OWN = (
+    "etc/hostname", "etc/hosts", "etc/network/interfaces", "etc/sysctl.d/90-router.conf", "etc/frr", "etc/bird",
+    "etc/ssh", "etc/systemd/system", "home/ops",
+)  # fmt: skip
+_OPS = 1000  # the login user of the tree: the first that was added to it
+
+
+def of_router(router: Router) -> bytes:
+    """The files that the lab wrote for a router, owners and links included: the same router on another machine."""
+    upper, out = HOSTS / router.name / "upper", io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in _OWN:
+            if (upper / name).exists():
+                tar.add(upper / name, arcname=name, filter=_no_device)
+    return out.getvalue()
+
+
+def _no_device(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """An overlay marks what was deleted with a device node; the machine's own tree has no use for it."""
+    return None if member.ischr() or member.isblk() else member
+
+
+def alone(name: str) -> bytes:
+    """A machine without a ring: an address, a host key, a login. No routing."""
+    key, login = host_key(name), login_key()
+    network = f"iface eth0 inet static\n  address {MACHINE_ADDRESS}/{MASK}\n"
+    files = {
+        "etc/hostname": (f"{name}\n", 0o644, 0),
+        "etc/hosts": (f"127.0.0.1 localhost\n127.0.1.1 {name}\n", 0o644, 0),
+        "etc/network/interfaces": (f"auto lo\niface lo inet loopback\n\nauto eth0\n{network}", 0o644, 0),
+        "etc/ssh/ssh_host_ed25519_key": (key.read_text(), 0o600, 0),
+        "home/ops/.ssh/authorized_keys": (Path(f"{login}.pub").read_text(), 0o600, _OPS),
+    }
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        folder = tarfile.TarInfo("home/ops/.ssh")
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o700, _OPS, _OPS
+        tar.addfile(folder)
+        for path, (text, mode, owner) in files.items():
+            member = tarfile.TarInfo(path)
+            member.mode, member.uid, member.gid, member.size = mode, owner, owner, len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def login_key() -> Path:
+    """The private key that opens every machine that stands alone."""
+    return _made(STATE / "key" / "id_ed25519")
+
+
+def host_key(name: str) -> Path:
+    """The private host key of a machine that stands alone."""
+    return _made(STATE / "key" / f"host_{name}_ed25519")
+
+
+def public(key: Path) -> str:
+    """The public half as `type base64`."""
+    return " ".join(Path(f"{key}.pub").read_text().split()[:2])
+
+
+def _made(path: Path) -> Path:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"slipway-vm {path.name}", "-f", str(path)])
+    return path
+
+
+__all__ = ["alone", "host_key", "login_key", "of_router", "public", "public_host_key"]
