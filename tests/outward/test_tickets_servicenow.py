@@ -260,7 +260,7 @@ def test_lies_open_no_gate(
     submit(change, author, at)
     approve(change, approver, at)
     now_.moods.append(lambda asked: lie)
-    for _ in range(12):
+    for _ in range(6):
         at.on(minutes=2)
         look(at)
     assert why(change, at) != ""
