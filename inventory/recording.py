@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from fleet.core.model import Json, Reason
-from inventory import cards, pci_ids, seen_machine
+from inventory import cards, observed, pci_ids, seen_machine
 from inventory.models import (
     CollectionRun,
     Cpu,
@@ -64,6 +64,7 @@ def record(
         _many_each(Package, facts, seen_machine.packages)
         _many_each(Module, facts, seen_machine.modules)
         _many_each(Daemon, facts, seen_machine.daemons)
+        observed.heard(stored)
     return {observation.router.name: observation for observation in stored}, claimed
 
 

@@ -1,8 +1,12 @@
 """The change engine as a Django app."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from inventory.models import Observation
 
 
 class ChangesConfig(AppConfig):
@@ -13,10 +17,18 @@ class ChangesConfig(AppConfig):
     verbose_name = "Changes"
 
     def ready(self) -> None:
-        """Tell the inventory, which may not import the engine, which devices a running change has in its hands."""
-        from inventory import running
+        """Tell the inventory, which may not import the engine, which devices a running change has in its hands, and
+        hear what is observed."""
+        from inventory import observed, running
 
         running.tell(_engaged)
+        observed.tell(_observed)
+
+
+def _observed(observations: "Sequence[Observation]") -> None:
+    from fleet.changes import drained_outside
+
+    drained_outside.look_at(observations)
 
 
 def _engaged(names: Collection[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 
 from fleet.changes import calendar
-from fleet.changes.models import Admission, Overrun, Run, StepRun, TargetRun, failed_in_traffic
+from fleet.changes.models import Admission, DrainedOutside, Overrun, Run, StepRun, TargetRun, failed_in_traffic
 from fleet.core import plan as planning
 from fleet.core.decide import FleetView, RunView, TargetView, is_failing
 from fleet.core.gates import Engaged
@@ -136,8 +136,21 @@ def _fleet(view: RunView, engaged: Mapping[str, Engaged], now: datetime) -> Flee
     room = flying < view.strategy.budget.total
     waiting = room and any(t.state is TargetState.PENDING for t in view.targets)
     if (waiting and view.control is Control.NONE) or _turns_round(view):
-        return FleetView(prepare(load_topology()), engaged, load_providers(now))
+        return FleetView(prepare(load_topology()), {**drained_by_others(), **engaged}, load_providers(now))
     return FleetView(EMPTY_NETWORK, engaged)
+
+
+def drained_by_others() -> dict[str, Engaged]:
+    """Devices that somebody drained outside of Slipway: they count against every budget. One query."""
+    return {
+        row.router.name: Engaged(
+            row.router.site.failure_domain.name,
+            drained=True,
+            by=f"drained by others (seen {row.seen_at:%Y-%m-%d %H:%M} UTC)",
+            outside=True,
+        )
+        for row in DrainedOutside.objects.standing()
+    }
 
 
 def _steps(run: Run, now: datetime) -> tuple[Collection[int], Collection[int]]:

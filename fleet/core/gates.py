@@ -20,6 +20,7 @@ class Engaged:
     drained: bool
     by: str
     budget: Budget | None = None
+    outside: bool = False  # no change of ours: somebody drained it; it may be worked on, and counts as drained
 
 
 def may_approve(state: ChangeState, *, author: str, approver: str, fatal: int) -> tuple[Reason, ...]:
@@ -99,7 +100,8 @@ def fits_window(name: str, worst_case_s: float, window_end: datetime | None, now
 
 def device_free(name: str, engaged: Mapping[str, Engaged]) -> tuple[Reason, ...]:
     """Is no other change working on the device?"""
-    if (holder := engaged.get(name)) is None:
+    holder = engaged.get(name)
+    if holder is None or holder.outside:
         return ()
     return (Reason(name, f"in the hands of {holder.by}", "no other change on it", WHEN_ENDED),)
 
@@ -111,7 +113,7 @@ def no_conflict(name: str, domain: str, network: Network, engaged: Mapping[str, 
     """
     reasons = []
     for other, held in sorted(engaged.items()):
-        if not held.drained or other == name:
+        if not held.drained or held.outside or other == name:
             continue
         if held.domain == domain:
             found = f"{other} is in the hands of {held.by}"
@@ -140,24 +142,26 @@ def room_for(
     down = {**{n: e.domain for n, e in engaged.items() if e.drained}, **taken}
     down.pop(name, None)
     here = sorted(n for n, d in down.items() if d == domain)
+    others = sorted(f"{n} {e.by}" for n, e in engaged.items() if e.outside and n in down and n not in taken)
+    also = f"; of them {', '.join(others[:_NAMED])}" if others else ""
     reasons = []
     for held, whose in _budgets(budget, engaged):
         if len(down) + 1 > held.total:
             reasons.append(
                 Reason(
                     "budget",
-                    f"{len(down)} of {held.total} drained or in flight{whose}",
+                    f"{len(down)} of {held.total} drained or in flight{whose}{also}",
                     "room for one more",
-                    "Waits for one of them to carry traffic again.",
+                    "Waits for one of them to carry traffic again." + (_LOOK_AGAIN if others else ""),
                 )
             )
         if len(here) + 1 > held.per_failure_domain:
             reasons.append(
                 Reason(
                     f"failure domain {domain}",
-                    f"{', '.join(here)} drained or in flight{whose}",
+                    f"{', '.join(here)} drained or in flight{whose}{also}",
                     f"at most {held.per_failure_domain} at once",
-                    "Waits for it.",
+                    "Waits for it." + (_LOOK_AGAIN if others else ""),
                 )
             )
     if not reasons:
@@ -165,6 +169,11 @@ def room_for(
         near = [n for n in down if network.component_of.get(n) == number]
         reasons += broken_promises(network, [*near, name], about=name)
     return tuple(reasons)
+
+
+# So many devices that others drained are named; enough to know whom to ask.
+_NAMED = 5
+_LOOK_AGAIN = " What others drained counts until it is seen with traffic: ./manage.py collect."
 
 
 def used_up(budget: Budget, taken: Mapping[str, str], engaged: Mapping[str, Engaged]) -> bool:

@@ -32,6 +32,7 @@ from fleet.changes.models.engine import (
     TargetRunQuerySet,
     failed_in_traffic,
 )
+from fleet.changes.models.outside import DrainedOutside, DrainedOutsideQuerySet
 from fleet.changes.models.overrides import FindingOverride, FindingOverrideQuerySet
 from fleet.changes.models.remedies import Remedy
 from fleet.changes.models.repairs import RepairRequest
@@ -56,6 +57,8 @@ __all__ = [
     "Change",
     "ChangeQuerySet",
     "DraftRequest",
+    "DrainedOutside",
+    "DrainedOutsideQuerySet",
     "Event",
     "EventQuerySet",
     "EventSeal",
