@@ -5,8 +5,10 @@
 # installs packages; as anybody else it prints the exact line and goes on with what there is. It starts no service.
 #   BOOTSTRAP_PACKAGES=0   leave the system alone, make only .venv
 #   BOOTSTRAP_RETRY=1      ask again for packages that could not be had today
+#   bootstrap.sh vm        also what virtual machines need (`make test-vm`)
 set -eu
 cd "$(dirname "$0")"
+more=${1:-}
 
 # The one list of Debian packages: name, then why. Everything else in the repository refers to this list.
 packages() {
@@ -31,6 +33,8 @@ postgresql          # second leg of the test suite
 chromium            # browser tests of the pages
 fonts-liberation    # without a font Chromium shows boxes
 LIST
+    # The emulator and its disk images: 60 MB, of no use to anything else.
+    [ "$more" != vm ] || printf '%s\n' qemu-system-x86 qemu-utils
 }
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

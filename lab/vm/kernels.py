@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -45,16 +45,15 @@ class Fault(StrEnum):
     HANG = "hang"  # it never gets as far as its init
 
 
-def two_newest() -> tuple[Kernel, Kernel]:
-    """The kernel to start from and the one to upgrade to. LabError where apt has no two."""
+def newest(count: int) -> tuple[Kernel, ...]:
+    """The newest kernels that apt has, the oldest of them first. LabError where it has fewer."""
     found = sorted({(int(m[2]), m[1]) for m in _NAME.finditer(run(["apt-cache", "pkgnames", "linux-image-6.1.0-"]))})
-    if len(found) < 2:
+    if len(found) < count:
         raise LabError(
-            f"kernels in apt: found {len(found)} of linux-image-6.1.0-*-cloud-amd64, wanted two: add Debian 12 with its"
-            " security updates to the apt sources and run apt-get update"
+            f"kernels in apt: found {len(found)} of linux-image-6.1.0-*-cloud-amd64, wanted {count}: add Debian 12 with"
+            " its security updates to the apt sources and run apt-get update"
         )
-    older, newer = (_downloaded(release) for _, release in found[-2:])
-    return older, newer
+    return tuple(_downloaded(release) for _, release in found[-count:])
 
 
 def _downloaded(release: str) -> Kernel:
@@ -78,26 +77,38 @@ def _run_in(folder: Path, arguments: list[str]) -> None:
         raise LabError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()[-400:]}")
 
 
-def broken(kernel: Kernel, fault: Fault) -> Kernel:
-    """The same package, release and version, with a fault that shows only when it boots. Its digest is its own."""
+def broken(kernel: Kernel, fault: Fault, other: Kernel) -> Kernel:
+    """The same package, release and version, with a fault that shows only when it boots. Its digest is its own.
+
+    `other`: a kernel of another release, whose driver of network cards does not fit.
+    """
     path = cache() / "kernels" / f"broken-{fault.name.lower()}-{kernel.path.name}"
     if path.exists():
         return Kernel(kernel.release, kernel.version, path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         root = Path(folder) / "root"
         run(["dpkg-deb", "-R", str(kernel.path), str(root)], timeout=120)
-        _break(root, kernel.release, fault)
+        (root / "DEBIAN" / "md5sums").unlink(missing_ok=True)
+        if fault is Fault.NO_NETWORK:
+            _unfit_driver(root, kernel.release, other)
+        else:
+            _broken_boot(root, kernel.release, fault)
         unfinished = Path(folder) / "made.deb"
         run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(root), str(unfinished)], timeout=300)
         unfinished.rename(path)
     return Kernel(kernel.release, kernel.version, path)
 
 
-def _break(root: Path, release: str, fault: Fault) -> None:
-    (root / "DEBIAN" / "md5sums").unlink(missing_ok=True)
-    if fault is Fault.NO_NETWORK:
-        (root / f"lib/modules/{release}/kernel/drivers/net/virtio_net.ko").unlink()
-        return
+def _unfit_driver(root: Path, release: str, other: Kernel) -> None:
+    """virtio_net of another kernel: it is there and says its name, and the kernel refuses to load it."""
+    module = "kernel/drivers/net/virtio_net.ko"
+    with tempfile.TemporaryDirectory() as unpacked:
+        run(["dpkg-deb", "-x", str(other.path), unpacked], timeout=120)
+        shutil.copy(Path(unpacked) / "lib/modules" / other.release / module, root / "lib/modules" / release / module)
+
+
+def _broken_boot(root: Path, release: str, fault: Fault) -> None:
+    """A script in the initramfs of this kernel that makes it panic, or keeps it from ever starting its init."""
     what = "echo c > /proc/sysrq-trigger" if fault is Fault.PANIC else "while :; do sleep 3600; done"
     script = root / "usr/share/initramfs-tools/scripts/init-premount/broken"
     script.parent.mkdir(parents=True)
@@ -106,4 +117,4 @@ def _break(root: Path, release: str, fault: Fault) -> None:
         f'#!/bin/sh\n[ "$1" = prereqs ] && exit 0\n[ "$(uname -r)" = {release} ] || exit 0\n'
         f'echo "broken on purpose: {fault}" > /dev/kmsg\n{what}\n'
     )
-    os.chmod(script, 0o755)
+    script.chmod(0o755)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab import netns
 from lab.netns import lifecycle, wiring
-from lab.netns.command import LabError, run
+from lab.netns.command import LabError
 from lab.netns.paths import namespace
 from lab.netns.probe_sockets import unreachable_flows
 from lab.netns.topology import FLOWS, ROUTERS, Router, ends_of, router
