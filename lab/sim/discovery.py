@@ -29,7 +29,8 @@ def cpu(ctx: Context, argv: Sequence[str]) -> Reply:
 def modules(ctx: Context, argv: Sequence[str]) -> Reply:
     """The drivers of its cards, of the kernel's own tree, and two more."""
     drivers = sorted({nic.driver for nic in ctx.router.nics.values()} | {"8021q", "bonding"})
-    rows = [f"{name} 57344 0 - Live 0x0000000000000000\n" for name in drivers]
+    outside = {"i40e": " (OE)"} if ctx.router.software.loaded.version else {}
+    rows = [f"{name} 57344 0 - Live 0x0000000000000000{outside.get(name, '')}\n" for name in drivers]
     mine = ctx.router.software.loaded.version
     vendor = f"= i40e {mine}\n" if mine and "i40e" in drivers else ""
     return Reply(f"{vendor}= veth 1.0\n= virtio_net 1.0.0\n" + "".join(rows))
