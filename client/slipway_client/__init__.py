@@ -1,0 +1,1 @@
+"""Slipway on the command line. Talks to the API over HTTP and to nothing else."""
