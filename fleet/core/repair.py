@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fleet.core.intent_settings import split
 from fleet.core.model import Json, Reason
 
-_QUEUES, _SYSCTL = "nic.queues", "kernel.sysctl."
+_QUEUES, _SYSCTL, _CMDLINE = "nic.queues", "kernel.sysctl.", "kernel.cmdline."
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class _Sorted:
 
     queues: dict[str, dict[int, list[Drifted]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     sysctl: dict[str, list[Drifted]] = field(default_factory=lambda: defaultdict(list))
+    cmdline: dict[str, list[Drifted]] = field(default_factory=lambda: defaultdict(list))
     left: list[Reason] = field(default_factory=list)
 
 
@@ -56,9 +57,11 @@ def repairs(drifted: Iterable[Drifted]) -> Repairs:
             found.queues[one.device][one.wanted].append(one)
         elif path.startswith(_SYSCTL) and isinstance(one.wanted, str | int) and "\n" not in str(one.wanted):
             found.sysctl[one.device].append(one)
+        elif path.startswith(_CMDLINE) and isinstance(one.wanted, str | bool) and not _is_spaced(one.wanted):
+            found.cmdline[one.device].append(one)
         else:
             found.left.append(_no_recipe(one))
-    return Repairs((*_queues(found.queues), *_sysctls(found.sysctl)), tuple(found.left))
+    return Repairs((*_queues(found.queues), *_sysctls(found.sysctl), *_cmdlines(found.cmdline)), tuple(found.left))
 
 
 def _no_recipe(one: Drifted) -> Reason:
@@ -91,6 +94,26 @@ def _sysctls(by_device: Mapping[str, Sequence[Drifted]]) -> list[Repair]:
         lines = sorted(f"{row.setting.removeprefix(_SYSCTL)} = {row.wanted}" for row in rows)
         made["\n".join(lines)] += rows
     return [Repair("sysctl", {"settings": text}, _devices(rows), tuple(rows)) for text, rows in sorted(made.items())]
+
+
+def _is_spaced(wanted: Json) -> bool:
+    """No word of a command line: it would be read as several."""
+    return isinstance(wanted, str) and wanted.split() != [wanted]
+
+
+def _cmdlines(by_device: Mapping[str, Sequence[Drifted]]) -> list[Repair]:
+    """One boot for all parameters of a device; devices that want the same are targets of one request."""
+    made: dict[str, list[Drifted]] = defaultdict(list)
+    for rows in by_device.values():
+        made[" ".join(sorted(_word(row.setting.removeprefix(_CMDLINE), row.wanted) for row in rows))] += rows
+    return [
+        Repair("kernel-cmdline", {"cmdline": text}, _devices(rows), tuple(rows)) for text, rows in sorted(made.items())
+    ]
+
+
+def _word(name: str, wanted: Json) -> str:
+    """As the recipe reads it: NAME=VALUE, NAME, or -NAME for none."""
+    return f"{name}={wanted}" if isinstance(wanted, str) else name if wanted else f"-{name}"
 
 
 def _devices(rows: Iterable[Drifted]) -> tuple[str, ...]:

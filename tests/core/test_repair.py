@@ -34,6 +34,14 @@ def test_kernel_settings_of_a_device_go_together() -> None:
     assert (one.recipe, one.inputs, one.targets) == ("sysctl", {"settings": "net.x = 1\nnet.y = 1 2"}, ("a", "b"))
 
 
+def test_parameters_of_the_command_line_go_together_in_one_boot() -> None:
+    wanted = {"isolcpus": "2-3,8-9", "quiet": False, "nosmt": True}
+    rows = [Drifted(d, f"kernel.cmdline.{name}", value, None) for d in ("a", "b") for name, value in wanted.items()]
+    (one,) = repairs([*rows, Drifted("a", "kernel.cmdline.dyndbg", "file x +p", None)]).requests
+    assert (one.recipe, one.targets) == ("kernel-cmdline", ("a", "b"))
+    assert one.inputs == {"cmdline": "-quiet isolcpus=2-3,8-9 nosmt"}
+
+
 def test_what_no_recipe_repairs_says_so() -> None:
     made = repairs(
         [
