@@ -162,12 +162,48 @@ def _page_of(kind: Any) -> Any:
 
 
 def closed(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """What is sent has the named fields and no others; a hook of drf-spectacular."""
+    """A hook of drf-spectacular: what is sent has the named fields and no others, within as well; what is answered to
+    `fields=` has some of them."""
+    parts = result["components"]["schemas"]
     for path in result["paths"].values():
-        for operation in path.values():
-            content = operation.get("requestBody", {}).get("content", {})
-            for media in content.values():
-                name = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
-                if name:
-                    result["components"]["schemas"][name]["additionalProperties"] = False
+        for method, operation in path.items():
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                _close(media.get("schema", {}), parts)
+            if method == "get":
+                for answer in operation["responses"].values():
+                    _loosen(answer.get("content", {}).get("application/json", {}), parts)
     return result
+
+
+def _name(said: Mapping[str, Any]) -> str:
+    return str(said.get("$ref", "")).rpartition("/")[2]
+
+
+def _close(said: Mapping[str, Any], parts: dict[str, Any]) -> None:
+    """No other names, here and in what is within."""
+    if name := _name(said):
+        parts[name]["additionalProperties"] = False
+        for inner in parts[name].get("properties", {}).values():
+            _close(inner, parts)
+    for inner in said.get("allOf", ()):
+        _close(inner, parts)
+
+
+def _loosen(media: dict[str, Any], parts: dict[str, Any]) -> None:
+    """All of a thing, or some of its fields; the same for the things of a page."""
+    if not (name := _name(media.get("schema", {}))):
+        return
+    if name.endswith("Page"):
+        items = parts[name]["properties"]["items"]
+        items["items"] = _some(items["items"], parts)
+    else:
+        media["schema"] = _some(media["schema"], parts)
+
+
+def _some(said: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    if not (name := _name(said)):
+        return said
+    sparse = f"{name}Fields"
+    parts[sparse] = {k: v for k, v in parts[name].items() if k != "required"}
+    parts[sparse]["additionalProperties"] = False
+    return {"anyOf": [said, {"$ref": f"#/components/schemas/{sparse}"}]}

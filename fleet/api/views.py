@@ -8,7 +8,7 @@ From `ops` come the check of scope and right, the OpenAPI document, and the matr
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -142,6 +142,7 @@ class ApiView(APIView):
         several = [w for w, values in request.query_params.lists() if len(values) > 1]
         if several:
             raise Problem(400, "invalid", [Reason(f"query {w}", "given twice", "once") for w in several])
+        self.narrowed = _narrowed(request.query_params.get("fields"), op)
         reader = kind(data=request.query_params.dict())
         reader.is_valid(raise_exception=True)
         return {k: v for k, v in reader.validated_data.items() if v is not None}
@@ -154,10 +155,8 @@ class ApiView(APIView):
         if not isinstance(data, Mapping):
             raise Problem(400, "invalid", [Reason("content", type(data).__name__, "a JSON object")])
         kind = op.takes or Nothing
-        unknown = sorted(set(data) - set(kind().fields))
-        if unknown:
-            wanted = ", ".join(kind().fields) or "nothing"
-            raise Problem(400, "invalid", [Reason(f"field {str(w)[:60]!r}", "unknown", wanted) for w in unknown])
+        if unknown := tuple(_unknown(kind(), data, "")):
+            raise Problem(400, "invalid", unknown)
         reader = kind(data=data)
         reader.is_valid(raise_exception=True)
         return dict(reader.validated_data)
@@ -185,7 +184,7 @@ class ApiView(APIView):
         tag = etag(whole)
         if self.request.method in {"GET", "HEAD"} and _names(self.request.headers.get("If-None-Match", ""), tag):
             return Response(status=304, headers={"ETag": tag})
-        data = self._narrow(whole, op) if self.request.method in {"GET", "HEAD"} else whole
+        data = self._narrow(whole) if self.request.method in {"GET", "HEAD"} else whole
         return Response(data, status=status, headers={"ETag": tag, **(headers or {})})
 
     def page(self, rows: Any, *, newest_first: bool = False, endless: bool = False, prepare: Any = None) -> Response:
@@ -202,20 +201,12 @@ class ApiView(APIView):
             endless=endless,
         )
         shown = prepare(found.rows) if prepare is not None else found.rows
-        items = [self._narrow(op.gives(row).data, op) for row in shown]
+        items = [self._narrow(op.gives(row).data) for row in shown]
         return Response({"items": items, "cursor": found.cursor, "next": found.next})
 
-    def _narrow(self, data: Mapping[str, Any], op: Op) -> Mapping[str, Any]:
+    def _narrow(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Only the fields that were asked for."""
-        if "fields" not in self.request.query_params:
-            return data
-        names = self.request.query_params["fields"].split(",")
-        assert op.gives is not None
-        known = list(op.gives().fields)
-        if unknown := [n for n in names if n not in known]:
-            wanted = ", ".join(known)
-            raise Problem(400, "invalid", [Reason(f"fields {n[:60]!r}", "unknown", wanted) for n in unknown[:5]])
-        return {k: v for k, v in data.items() if k in names}
+        return {k: v for k, v in data.items() if k in self.narrowed} if self.narrowed else data
 
     def check_match(self, gives: type[AnySerializer], row: Any) -> None:
         """If-Match: what the client has seen is what there is. Raises a Problem with 412, or 428 where it is wanted."""
@@ -231,6 +222,26 @@ class ApiView(APIView):
         if not _names(said, tag):
             remedy = "Somebody was quicker: read it again, then decide again."
             raise Problem(412, "precondition_failed", [Reason("If-Match", said[:80], tag, remedy)])
+
+
+def _narrowed(said: str | None, op: Op) -> Sequence[str]:
+    """The fields that were asked for; none: all of them."""
+    if said is None or op.gives is None:
+        return ()
+    known = list(op.gives().fields)
+    if unknown := [n for n in said.split(",") if n not in known]:
+        wanted = ", ".join(known)
+        raise Problem(400, "invalid", [Reason(f"fields {n[:60]!r}", "unknown", wanted) for n in unknown[:5]])
+    return said.split(",")
+
+
+def _unknown(kind: AnySerializer, data: Mapping[str, Any], before: str) -> Iterator[Reason]:
+    """Names that nothing is known of, also within."""
+    for name in sorted(set(data) - set(kind.fields)):
+        yield Reason(f"field {(before + str(name))[:60]!r}", "unknown", ", ".join(kind.fields) or "nothing")
+    for name, field in kind.fields.items():
+        if isinstance(field, serializers.Serializer) and isinstance(inner := data.get(name), Mapping):
+            yield from _unknown(field, inner, f"{before}{name}.")
 
 
 def etag(data: Any) -> str:

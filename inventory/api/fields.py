@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Model
 from rest_framework import serializers
 
+from fleet.api.fields import Flag, Text, Whole
 from inventory.views import setting_lines
 from inventory.views.forms import Tags
 
@@ -15,10 +16,6 @@ Shape = serializers.Serializer[Any]
 # Of a text field whose form has no bound of its own: a profile of 500 settings, a host key.
 LONGEST = 100_000
 SETTINGS = "settings"
-
-
-def _word(longest: int) -> serializers.CharField:
-    return serializers.CharField(max_length=longest, min_length=1, trim_whitespace=False)
 
 
 def by_name(model: type[Model]) -> bool:
@@ -45,13 +42,13 @@ def taken(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any
                 return serializers.CharField(
                     max_length=100, min_length=1, allow_null=null, trim_whitespace=False, **more
                 )
-            return serializers.IntegerField(min_value=1, max_value=2**63 - 1, allow_null=null, **more)
+            return Whole(min_value=1, max_value=2**63 - 1, allow_null=null, **more)
         case Tags():
-            return serializers.ListField(child=_word(63), max_length=100, **more)
+            return serializers.ListField(child=Text(max_length=63), max_length=100, **more)
         case forms.BooleanField():
-            return serializers.BooleanField(**{**more, "required": False})
+            return Flag(**{**more, "required": False})
         case forms.IntegerField():
-            return serializers.IntegerField(min_value=-(2**31), max_value=2**31 - 1, **more)
+            return Whole(min_value=-(2**31), max_value=2**31 - 1, **more)
         case forms.JSONField():
             return serializers.JSONField(allow_null=not field.required, **more)
         case forms.TypedChoiceField():
@@ -63,10 +60,7 @@ def taken(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any
         case _:
             longest = getattr(field, "max_length", None) or LONGEST
             null = not field.required
-            least = 0 if null else 1
-            return serializers.CharField(
-                max_length=longest, min_length=least, allow_blank=null, allow_null=null, trim_whitespace=False, **more
-            )
+            return Text(max_length=longest, allow_blank=null, allow_null=null, **more)
 
 
 def given(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any]:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleet.api.fields import Text
 from fleet.api.scopes import Scope
 from fleet.api.views import ApiView, Op, Paged, methods
 from fleet.core.intent import LineState
@@ -22,8 +23,8 @@ LARGEST = 2**63 - 1
 class ObservationsAsked(Paged):
     """Which observations."""
 
-    device = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
-    kind = serializers.CharField(max_length=32, min_length=1, trim_whitespace=False, required=False)
+    device = Text(max_length=63, required=False)
+    kind = Text(max_length=32, required=False)
     since = serializers.DateTimeField(required=False)
 
 
@@ -123,11 +124,9 @@ class IntentView(ApiView):
 class DriftAsked(Paged):
     """Which drift."""
 
-    device = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
-    setting = serializers.CharField(
-        max_length=255, min_length=1, trim_whitespace=False, required=False, help_text="nic.queues: of any interface"
-    )
-    profile = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
+    device = Text(max_length=63, required=False)
+    setting = Text(max_length=255, required=False, help_text="nic.queues: of any interface")
+    profile = Text(max_length=63, required=False)
     ended = serializers.BooleanField(
         required=False, allow_null=True, default=None, help_text="default: what drifts now"
     )

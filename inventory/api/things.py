@@ -16,6 +16,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleet.api.fields import Text
 from fleet.api.problems import refused
 from fleet.api.scopes import Scope
 from fleet.api.views import ApiView, Op, Paged, methods
@@ -58,18 +59,18 @@ def _in(thing: Thing, form: type["ModelForm[Any]"], words: str) -> Shape:
 class DevicesAsked(Paged):
     """Which devices."""
 
-    name = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
-    site = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
-    role = serializers.CharField(max_length=63, min_length=1, trim_whitespace=False, required=False)
-    suite = serializers.CharField(max_length=8, min_length=1, trim_whitespace=False, required=False)
-    kind = serializers.CharField(max_length=8, min_length=1, trim_whitespace=False, required=False)
+    name = Text(max_length=63, required=False)
+    site = Text(max_length=63, required=False)
+    role = Text(max_length=63, required=False)
+    suite = Text(max_length=8, required=False)
+    kind = Text(max_length=8, required=False)
     stale = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
 class NamedAsked(Paged):
     """Which of them."""
 
-    name = serializers.CharField(max_length=255, min_length=1, trim_whitespace=False, required=False)
+    name = Text(max_length=255, required=False)
 
 
 class _Things(ApiView):

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from fleet.api.fields import Flag, Text, Whole
 from fleet.api.views import Paged
 from fleet.changes.views.actions import LONGEST_TEXT
 from fleet.changes.views.draft_form import LONGEST
@@ -16,10 +17,9 @@ LARGEST = 2**63 - 1
 LOCAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$"
 
 
-def line(longest: int, **more: Any) -> serializers.CharField:
+def line(longest: int, **more: Any) -> Text:
     """A text of at most so many characters; spaces stay as they are."""
-    least = 0 if more.get("allow_blank") else 1
-    return serializers.CharField(max_length=longest, min_length=least, trim_whitespace=False, **more)
+    return Text(max_length=longest, **more)
 
 
 def some_names(**more: Any) -> serializers.ListField:
@@ -96,9 +96,9 @@ class Strategy(Shape):
     """How it goes through the devices; what is left out is as the recipe says."""
 
     waves = line(1000, required=False, help_text='"1, 25%, 100%"')
-    total = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
-    per_failure_domain = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
-    max_failures = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
+    total = Whole(required=False, min_value=0, max_value=1_000_000)
+    per_failure_domain = Whole(required=False, min_value=0, max_value=1_000_000)
+    max_failures = Whole(required=False, min_value=0, max_value=1_000_000)
     on_failure = serializers.ChoiceField([o.value for o in OnFailure], required=False)
 
 
@@ -185,12 +185,21 @@ class RepairWanted(Shape):
     device = line(63, required=False)
 
 
+class LocalTime(serializers.RegexField):
+    """A time on a wall clock, as text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
 class PeriodWanted(Shape):
     """A time on the wall clock of a zone."""
 
     name = line(LONGEST_NAME)
-    starts = serializers.RegexField(LOCAL, help_text="local, as 2026-12-01T01:00")
-    length_s = serializers.IntegerField(min_value=60, max_value=400 * 86_400)
+    starts = LocalTime(LOCAL, help_text="local, as 2026-12-01T01:00")
+    length_s = Whole(min_value=60, max_value=400 * 86_400)
     zone = line(63)
     repeat = line(500, required=False, allow_blank=True, help_text="an RRULE, as FREQ=WEEKLY;BYDAY=SU; empty: once")
     without = serializers.ListField(child=serializers.DateField(), required=False, max_length=1000)
@@ -202,7 +211,7 @@ class PeriodWanted(Shape):
 class WindowWanted(PeriodWanted):
     """A window."""
 
-    required = serializers.BooleanField(required=False, default=False)  # type: ignore[assignment]  # a field of that name
+    required = Flag(required=False, default=False)  # type: ignore[assignment]  # a field of that name
 
 
 class FreezeWanted(PeriodWanted):
