@@ -164,6 +164,8 @@ def _well(endpoint: Endpoint, now: datetime) -> None:
 def give_up(now: datetime) -> int:
     """Nobody answered for days: these become dead letters, to be sent again by hand. Returns how many."""
     late = Delivery.objects.filter(outcome="", since__lte=now - backoff.GIVE_UP)
+    if not late.exists():  # mostly; an UPDATE of nothing would take SQLite's one writer all the same
+        return 0
     return late.update(outcome=Delivery.DEAD, ended_at=now, due_at=None)
 
 

@@ -19,6 +19,7 @@ from fleet.core.model import Json, Reason
 from fleet.outward import callbacks, secret, signing
 from fleet.outward.models import InboundSource, Scheme, SeenMessage
 
+LEAST_SECRET = 16  # what is shorter can be guessed by trying
 MOST_BYTES = 1_000_000  # a NetBox device with its snapshots is about 20 kB
 
 
@@ -79,6 +80,9 @@ def _verified(source: InboundSource, headers: Mapping[str, str], body: bytes, no
             text = secret.read(reference)
             if isinstance(text, Reason):
                 return text
+            if len(text) < LEAST_SECRET:
+                wanted = f"{LEAST_SECRET} or more"
+                return Reason(f"secret at {reference}", f"{len(text)} characters", wanted, "Lengthen it.")
             secrets.append(text)
     match Scheme(source.scheme):
         case Scheme.STANDARD:

@@ -357,10 +357,7 @@ def test_a_round_asks_a_constant_number_of_queries(change: Change, at: Clock) ->
     assert idle <= 5
     for n in range(20):
         endpoint(None, at, f"more{n}")
-    counts = []
-    for amount in (3, 30):
-        for n in range(amount):
-            say(change, at, text=str(n))
-        counts.append(asked())
-    assert counts[0] == counts[1] <= 20
+    for n in range(30):
+        say(change, at, text=str(n))
+    assert asked() <= 20  # 630 deliveries: SQLite takes 999 values at once
     assert asked() == idle

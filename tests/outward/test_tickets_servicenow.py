@@ -1,5 +1,6 @@
 """A change and its change_request from end to end: approved by the ticket, the fake down and lying, callbacks twice."""
 
+import base64
 import io
 import json
 import zipfile
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from fleet.changes import lifecycle, scheduled
@@ -462,10 +464,35 @@ def test_a_number_that_does_not_exist_there_holds_and_says_so(
 
 def test_no_password_is_in_any_row(change: Change, now_: ServiceNow, author: User, at: Clock) -> None:
     def echo(asked: Asked) -> Said:
-        return Said(403, {"error": {"message": "no", "detail": "no"}})
+        """As some proxies do: what was sent stands in the error."""
+        sent = asked.headers["authorization"]
+        return Said(403, {"error": {"message": sent, "detail": base64.b64decode(sent.split()[1]).decode()}})
 
     now_.moods.append(echo)
     submit(change, author, at)
     rows = str(list(TicketLink.objects.values())) + str(list(TicketSystem.objects.values()))
     assert "403" in rows
+    assert "***" in rows
     assert "ticket-password" not in rows
+    assert now_.login not in rows
+
+
+@pytest.mark.parametrize(
+    "credential", ["env:SLIPWAY_SECRET_KEY", "file:/etc/slipway/router-key", "hunter2", "env:TICKETS"]
+)
+def test_no_other_secret_of_the_workers_can_be_named(credential: str, db: None) -> None:
+    with pytest.raises(ValidationError):
+        make_system("https://x.example.net", credential=credential)
+
+
+def test_changes_under_way_are_tied_to_a_system_that_is_set_up_later(
+    site: Site, now_: ServiceNow, author: User, at: Clock
+) -> None:
+    builders.fleet(["bly"])
+    change = builders.draft(author, builders.plan([["bly"]]), at())
+    Change.objects.filter(pk=change.pk).update(ticket=now_.make()["number"])
+    change.refresh_from_db()
+    builders.done(lifecycle.submit(change, author, at()))
+    make_system(site.url)
+    look(at)
+    assert link().read_at == at()

@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('generic', 'signed webhooks'), ('servicenow', 'ServiceNow'), ('jira', 'Jira Service Management')], max_length=12)),
                 ('url', models.CharField(help_text='https://example.service-now.com, without a path', max_length=500)),
                 ('username', models.CharField(blank=True, help_text='empty: the secret is a bearer token', max_length=100)),
-                ('credential', models.CharField(help_text='env:NAME or file:/path', max_length=255)),
+                ('credential', models.CharField(help_text='env:TICKET_NAME or file:/path/ticket-name', max_length=255)),
                 ('pattern', models.CharField(default='CHG\\d{4,12}', help_text='what its numbers look like', max_length=100)),
                 ('gate', models.BooleanField(default=True, help_text='a change waits for the approval of its ticket')),
                 ('opens', models.BooleanField(default=False, help_text='open a ticket for a change that is submitted without one')),

@@ -1,5 +1,6 @@
 """Ticket systems, and which ticket of theirs speaks for which change."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -7,10 +8,17 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from fleet import clock
 from fleet.changes.models import Change
+from fleet.core.states import CHANGE_ENDED
 from fleet.core.tickets import TicketApproval, TicketView
 from fleet.outward.models.webhooks import Listening, check_reference, check_url
 from inventory.models.names import name_is_plain
+
+# Nobody has more changes under way; those beyond are tied at their next event.
+MOST_TAKEN_UP = 5000
+# It is sent to an address that the same person may choose: it must not be able to name the workers' other secrets.
+_CREDENTIAL = re.compile(r"env:TICKET_[A-Z0-9_]+|file:/(?:[^/]+/)*ticket-[^/]+")
 
 
 class TicketKind(models.TextChoices):
@@ -28,7 +36,7 @@ class TicketSystem(models.Model):
     kind = models.CharField(max_length=12, choices=TicketKind)
     url = models.CharField(max_length=500, help_text="https://example.service-now.com, without a path")
     username = models.CharField(max_length=100, blank=True, help_text="empty: the secret is a bearer token")
-    credential = models.CharField(max_length=255, help_text="env:NAME or file:/path")
+    credential = models.CharField(max_length=255, help_text="env:TICKET_NAME or file:/path/ticket-name")
     pattern = models.CharField(max_length=100, default=r"CHG\d{4,12}", help_text="what its numbers look like")
     gate = models.BooleanField(default=True, help_text="a change waits for the approval of its ticket")
     opens = models.BooleanField(default=False, help_text="open a ticket for a change that is submitted without one")
@@ -61,6 +69,8 @@ class TicketSystem(models.Model):
 
         check_url(self.url)
         check_reference("credential", self.credential)
+        if not _CREDENTIAL.fullmatch(self.credential):
+            raise ValidationError({"credential": "wanted env:TICKET_NAME or file:/PATH/ticket-NAME"})
         if reason := registry.refuse(self.kind, self.pattern, self.options):
             raise ValidationError({"options": str(reason)})
 
@@ -68,6 +78,15 @@ class TicketSystem(models.Model):
         self.clean()
         super().save(*args, **kwargs)
         Listening.look()
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Tie the changes that are under way to it: from now on they wait for their tickets."""
+        from fleet.outward.tickets import linking
+
+        waiting = Change.objects.exclude(state__in=CHANGE_ENDED).order_by("-pk").values_list("pk", flat=True)
+        if self.active:
+            linking.look(list(waiting[:MOST_TAKEN_UP]), clock.now())
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         gone = super().delete(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote, urlencode
@@ -12,6 +13,8 @@ from fleet.outward.addresses import Network
 from fleet.outward.tickets.base import NotAllowed, Unreadable
 from fleet.outward.wire import Answer, Limits, Line, NoAnswer
 
+# For all requests of one visit: less than the lease of the ticket, so that a live worker is never overtaken.
+VISIT_S = 120.0
 # A list of fifty tickets with all their fields is about 400 kB.
 LIMITS = Limits(within_s=20.0, most_bytes=2_000_000)
 REMEDY = "It is tried again by itself; look at the ticket system and at the account that Slipway has there."
@@ -36,9 +39,21 @@ class Talk:
         self.name, self.url = name, url.rstrip("/")
         self._headers = {"Authorization": auth, "Accept": "application/json"}
         self._line, self._now = Line(allowed, LIMITS), now
+        self._ends = time.monotonic() + VISIT_S
 
     def close(self) -> None:
         self._line.close()
+
+    def _clean(self, text: str) -> str:
+        """What is said about an error, without our own credentials: some systems repeat what they were sent."""
+        credentials = self._headers["Authorization"].partition(" ")[2]
+        try:
+            plain = base64.b64decode(credentials).decode("utf-8", "replace")
+        except ValueError:
+            plain = ""  # a bearer token
+        for secret in (credentials, plain, plain.partition(":")[2]):
+            text = text.replace(secret, "***") if len(secret) > 3 else text
+        return text
 
     def json(
         self, method: str, path: str, said: Json = None, *, query: Mapping[str, str] | None = None, empty: bool = False
@@ -50,7 +65,7 @@ class Talk:
             return {}
         document = answer.document()
         if not isinstance(document, dict | list):
-            found = f"{answer.status} and no JSON: {answer.text(80)!r}"
+            found = f"{answer.status} and no JSON: {self._clean(answer.text(80))!r}"
             raise Unreadable(Reason(self.name, found, "JSON", REMEDY))
         return document
 
@@ -61,13 +76,16 @@ class Talk:
         """Ask with a body of any kind; an answer that is no success is raised."""
         headers = dict(self._headers) | ({"Content-Type": content_type} if body else {}) | dict(more or {})
         url = self.url + path + (f"?{urlencode(query)}" if query else "")
+        limits = Limits(min(LIMITS.within_s, self._ends - time.monotonic()), LIMITS.most_bytes)
+        if limits.within_s <= 0:
+            raise Unreadable(Reason(self.name, f"all requests together took {VISIT_S:g} s", "less", REMEDY))
         try:
-            answer = self._line.ask(method, url, headers=headers, body=body, repeatable=method == "GET")
+            answer = self._line.ask(method, url, headers=headers, body=body, limits=limits, repeatable=method == "GET")
         except NoAnswer as error:
             raise Unreadable(Reason(self.name, error.reason.found, error.reason.wanted, REMEDY)) from error
         if 200 <= answer.status < 300:
             return answer
-        found = f"{answer.status} at {method} {path[:80]}: {_said(answer)}"
+        found = f"{answer.status} at {method} {path[:80]}: {self._clean(_said(answer))}"
         if answer.status in {400, 403, 404, 405, 409, 422}:
             raise NotAllowed(Reason(self.name, found, "a success", REMEDY))
         raise Unreadable(Reason(self.name, found, "a success", REMEDY), backoff.retry_after(answer.headers, self._now))

@@ -182,11 +182,7 @@ class _Visit:
         revision, link = self.revision, self.link
         if revision is None or self.state not in _WAITING or link.offered == revision.digest:
             return ticket
-        if (
-            not link.offered
-            and ticket.approval is TicketApproval.APPROVED
-            and not link.system.options.get("bind", True)
-        ):
+        if ticket.approval is TicketApproval.APPROVED and not link.system.options.get("bind", True):
             link.offered = link.approved = revision.digest  # approved beforehand, and that is enough here
             _keep(link, "offered", "approved")
             return ticket
