@@ -67,13 +67,15 @@ def authors(change: Change) -> frozenset[int]:
 def rules_for(plan: Plan, change: Change) -> tuple[tuple[Policy, ...], risk.Assessment]:
     """The policies that apply to a plan of a change as they are now, and its risk."""
     assessed = risk.assess(plan, load_topology())
-    where = Router.objects.filter(name__in=[t.name for t in plan.targets]).values_list("site__name", "role")
+    return _applying(plan.recipe, [t.name for t in plan.targets], assessed.risk, change), assessed
+
+
+def _applying(recipe: str, names: Sequence[str], how_risky: risk.Risk, change: Change) -> tuple[Policy, ...]:
+    where = Router.objects.filter(name__in=names).values_list("site__name", "role")
     pairs = set(where.distinct())
-    subject = Subject(
-        plan.recipe, assessed.risk, frozenset(site for site, _ in pairs), frozenset(role for _, role in pairs)
-    )
+    subject = Subject(recipe, how_risky, frozenset(site for site, _ in pairs), frozenset(role for _, role in pairs))
     policies = approval.applying(ApprovalPolicy.objects.values_in_force(), subject)
-    return _with_those_of_services(policies, change), assessed
+    return _with_those_of_services(policies, change)
 
 
 def _with_those_of_services(policies: tuple[Policy, ...], change: Change) -> tuple[Policy, ...]:
@@ -98,9 +100,15 @@ def fix_rules(revision: Revision, now: datetime) -> ApprovalRules:
 
 
 def rules_of(revision: Revision) -> tuple[Policy, ...]:
-    """The policies that the newest submission of a revision fixed; before that, those of now."""
+    """The policies that the newest submission of a revision fixed; before that, those of now by the risk that it was
+    planned with (submitting looks anew: a page need not read the whole topology)."""
     fixed = revision.rules.order_by("-pk").first()
-    return fixed.values() if fixed is not None else rules_for(revision.read_plan(), revision.change)[0]
+    if fixed is not None:
+        return fixed.values()
+    if revision.assessed is None:
+        return rules_for(revision.read_plan(), revision.change)[0]
+    planned = risk.Risk(revision.assessed["risk"])
+    return _applying(revision.recipe, targets_of(revision), planned, revision.change)
 
 
 def given_for(revision: Revision) -> tuple[Given, ...]:

@@ -20,7 +20,10 @@ from fleet.changes import windows
 from fleet.changes.models import Change, Event, Revision, Run, Schedule, TargetRun
 from fleet.changes.windows import Wanted
 from fleet.core import plan as planning
+from fleet.core import risk
+from fleet.core.model import to_json
 from fleet.core.states import ChangeState, TargetState
+from inventory.topology import load as load_topology
 from tests.bench import machine
 from tests.bench.bench_pages import WANTED_P95_MS, measured
 from tests.changes import builders
@@ -60,11 +63,12 @@ def fill(now: datetime) -> None:
     ]
     changes = Change.objects.bulk_create(made, batch_size=500)
     digest = planning.digest(plan)
+    assessed = to_json(risk.assess(planning.from_json(plan), load_topology()))  # as drafting keeps it
     revisions = Revision.objects.bulk_create(
         [
             Revision(
                 change=c, number=1, recipe="nic-queues", recipe_text="recipe: nic-queues\n", inputs={"queues": 8},
-                plan=plan, digest=digest, created_by=c.author, created_at=now,
+                plan=plan, digest=digest, assessed=assessed, created_by=c.author, created_at=now,
             )
             for c in changes
         ],
