@@ -43,7 +43,9 @@ def test_the_document_has_every_method_of_every_address(document: dict[str, Any]
 def test_every_post_that_acts_wants_a_key_and_every_write_says_what_it_may_answer(document: dict[str, Any]) -> None:
     for path, said in document["paths"].items():
         for method, operation in said.items():
-            headers = {p["name"]: p.get("required", False) for p in operation.get("parameters", []) if p["in"] == "header"}
+            headers = {
+                p["name"]: p.get("required", False) for p in operation.get("parameters", []) if p["in"] == "header"
+            }
             if method == "post":
                 assert headers.get("Idempotency-Key") is True, path
                 assert {"409", "422"} <= set(operation["responses"]), path
