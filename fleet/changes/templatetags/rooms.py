@@ -27,7 +27,12 @@ WITHIN = {
         ("windows-import", "Calendar files"),
         ("notices", "Notices"),
     ),
-    "account": (("account", "Account"), ("mfa_index", "Second factor"), ("account_change_password", "Password")),
+    "account": (
+        ("account", "Account"),
+        ("mfa_index", "Second factor"),
+        ("account_change_password", "Password"),
+        ("tokens", "Tokens"),
+    ),
     "rules": (("policies", "Policies"), ("standards", "Standard changes"), ("break-glasses", "Break-glass")),
     "outward": (("endpoints", "Webhooks"), ("dead-letters", "Dead letters"), ("tickets", "Tickets")),
 }
