@@ -1,7 +1,25 @@
 """The topology of the inventory as the value that the planner works with."""
 
+from collections.abc import Collection
+
 from fleet.core.model import KeepConnected, Link, Topology
 from inventory import models
+
+
+def beside(names: Collection[str]) -> Topology:
+    """These routers with their links and whoever is at the other end, no more. One query."""
+    mine = models.LinkEnd.objects.filter(router__name__in=names).values("link_id")
+    rows = models.LinkEnd.objects.filter(link__in=mine).order_by("link_id", "side")
+    ends: dict[int, list[str]] = {}
+    capacity: dict[int, int] = {}
+    for link, mbps, router, external in rows.values_list(
+        "link_id", "link__capacity_mbps", "router__name", "external__name"
+    ):
+        ends.setdefault(link, []).append(router if router is not None else external)
+        capacity[link] = mbps
+    links = tuple(Link(two[0], two[1], capacity[link]) for link, two in ends.items() if len(two) == 2)
+    around = {name for two in ends.values() for name in two}
+    return Topology(dict.fromkeys(sorted({*names, *around}), ""), links=links)
 
 
 def load() -> Topology:

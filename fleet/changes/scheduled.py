@@ -19,6 +19,7 @@ from fleet.core.windows import Place
 from fleet.core.windows_door import Outlook, outlook
 from inventory.models import Router
 from inventory.providers import load as load_providers
+from inventory.topology import beside
 from inventory.topology import load as load_topology
 
 log = logging.getLogger(__name__)
@@ -64,8 +65,9 @@ class _Around:
 
     @property
     def network(self) -> Network:
+        """Who is at the other ends of their links; all of it where a provider works on lines (which ways are left)."""
         if self._network is None:
-            self._network = prepare(load_topology())
+            self._network = prepare(load_topology() if self.providers.outages else beside(list(self.place)))
         return self._network
 
 

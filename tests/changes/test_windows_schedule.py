@@ -377,7 +377,7 @@ def test_ticks_take_the_same_queries_for_one_scheduled_change_and_for_ten(
         ) as seen:
             scheduled.start_due(calendar.load(), NOW)
         counts.append(len(seen))
-    assert counts[0] == counts[1] <= 8, counts
+    assert counts[0] == counts[1] <= 9, counts
 
 
 def test_the_calendar_shows_windows_freezes_and_changes_in_a_constant_number_of_queries(
