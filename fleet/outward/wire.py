@@ -65,10 +65,15 @@ class Limits:
 
 
 class _Timed:
-    """A socket whose every wait ends when the whole exchange must: also when each byte comes just in time."""
+    """A socket whose every wait ends when the whole exchange must: also when each byte comes just in time.
+
+    As with any socket, what was made to read from it may still be read when it is closed: http.client closes at once
+    where the other side says that it will (`Connection: close`, HTTP/1.0), before the answer's body was read.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.ends = sock, 0.0
+        self._readers, self._closed = 0, False
 
     def left(self) -> float:
         left = self.ends - time.monotonic()
@@ -81,10 +86,19 @@ class _Timed:
         self.sock.sendall(data)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+        self._readers += 1
         return io.BufferedReader(_Reading(self))
 
     def close(self) -> None:
-        self.sock.close()
+        self._closed = True
+        if not self._readers:
+            self.sock.close()
+
+    def read_up(self) -> None:
+        """One of those who read from it has ended."""
+        self._readers -= 1
+        if self._closed and not self._readers:
+            self.sock.close()
 
 
 class _Reading(io.RawIOBase):
@@ -97,6 +111,11 @@ class _Reading(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         self.timed.sock.settimeout(self.timed.left())
         return self.timed.sock.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self.timed.read_up()
 
 
 @cache
