@@ -104,7 +104,7 @@ class _Visit:
 
     def __init__(self, link: TicketLink, now: datetime) -> None:
         self.link, self.change, self.now = link, link.change, now
-        self.state = ChangeState(self.change.state)
+        self.at = ChangeState(self.change.state)
         revision = self.change.revisions.defer("plan", "recipe_text").order_by("-number").first()
         self.revision: Revision | None = revision
 
@@ -141,7 +141,7 @@ class _Visit:
         if ticket is None and self.link.remote_id:
             raise NotAllowed(Reason(f"ticket {self.link.name}", "gone", "the ticket", "It was deleted there: say why."))
         if ticket is None:
-            if self.state in CHANGE_ENDED or self.revision is None:
+            if self.at in CHANGE_ENDED or self.revision is None:
                 return None
             ticket = adapter.open(self.subject)
         return ticket
@@ -180,7 +180,7 @@ class _Visit:
     def _offer(self, adapter: Adapter, ticket: Ticket) -> Ticket:
         """Show the plan that waits for approval, each plan once."""
         revision, link = self.revision, self.link
-        if revision is None or self.state not in _WAITING or link.offered == revision.digest:
+        if revision is None or self.at not in _WAITING or link.offered == revision.digest:
             return ticket
         if ticket.approval is TicketApproval.APPROVED and not link.system.options.get("bind", True):
             link.offered = link.approved = revision.digest  # approved beforehand, and that is enough here
@@ -195,7 +195,7 @@ class _Visit:
     def _withdrawn(self, ticket: Ticket) -> None:
         """The ticket was taken back while the change runs: no further step begins until a person has looked."""
         gone = ticket.approval in {TicketApproval.REJECTED, TicketApproval.WITHDRAWN}
-        if self.state not in CHANGE_LIVE or not gone or not self.link.system.gate:
+        if self.at not in CHANGE_LIVE or not gone or not self.link.system.gate:
             return
         run = Run.objects.live().filter(revision__change=self.change).defer("revision__plan").first()
         if run is None or run.control != Control.NONE or self.link.stopped_run == run.pk:
@@ -213,8 +213,8 @@ class _Visit:
         revision, link = self.revision, self.link
         if revision is None or ticket.approval is not TicketApproval.REQUESTED or link.offered != revision.digest:
             return
-        approved = self.state in {ChangeState.APPROVED, ChangeState.SCHEDULED}
-        if not approved and self.state is not ChangeState.REJECTED:
+        approved = self.at in {ChangeState.APPROVED, ChangeState.SCHEDULED}
+        if not approved and self.at is not ChangeState.REJECTED:
             return
         key = f"{'approved' if approved else 'rejected'} {revision.digest}"
         if link.decided != key[:80]:
@@ -241,7 +241,7 @@ class _Visit:
     def _conflicts(self, adapter: Adapter, ticket: Ticket) -> None:
         """Why it cannot start, as long as that is a question; said again only when the reasons change."""
         link = self.link
-        if self.state not in _WAITING:
+        if self.at not in _WAITING:
             return
         sentences = story.stands_against(self.change, self.now, but=f"ticket {link.name}")
         if link.conflicts != list(sentences) and (sentences or link.conflicts):
@@ -251,10 +251,10 @@ class _Visit:
 
     def _move(self, adapter: Adapter, ticket: Ticket) -> None:
         """Take the ticket as far as the change is; at the end with evidence and how it ended."""
-        link, wanted = self.link, STAGE_OF[self.state]
-        if self.state not in CHANGE_LIVE | CHANGE_ENDED:
+        link, wanted = self.link, STAGE_OF[self.at]
+        if self.at not in CHANGE_LIVE | CHANGE_ENDED:
             return
-        ended = self.state in CHANGE_ENDED
+        ended = self.at in CHANGE_ENDED
         closing = story.closing(self.change, self.revision) if ended else None
         if ended and link.attached_at is None and wanted is Stage.CLOSED:
             name, content = story.evidence(self.change)
