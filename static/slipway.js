@@ -116,6 +116,10 @@
     closeQuestions(event.target.closest("details.ask"));
   });
 
+  // On a phone the row of pages scrolls: begin where the reader is.
+  const here = document.querySelector(".rooms [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.clientWidth / 2;
+
   window.setInterval(function () { age(); ask(); tell(); }, 1000);
   age();
   tell();

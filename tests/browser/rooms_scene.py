@@ -14,12 +14,23 @@ def links() -> None:
     routers = {r.name: r for r in Router.objects.all()}
     for number, (a, b) in enumerate(LINKS):
         link = Link.objects.create(kind="fibre", capacity_mbps=100_000)
-        LinkEnd.objects.create(link=link, side="a", router=routers[a], interface=f"eth{number}")
+        LinkEnd.objects.create(link=link, side="a", router=routers[a], interface=f"eth{number + 10}")
         LinkEnd.objects.create(link=link, side="b", router=routers[b], interface=f"eth{number + 20}")
     for name, at in (("transit-a", "thn1"), ("transit-b", "bly")):
         link = Link.objects.create(kind="transit", capacity_mbps=10_000)
         LinkEnd.objects.create(link=link, side="a", router=routers[at], interface="eth40")
-        LinkEnd.objects.create(link=link, side="b", external=External.objects.create(name=name))
+        LinkEnd.objects.create(link=link, side="b", external=External.objects.get_or_create(name=name)[0])
+
+
+def by_others(now: datetime) -> None:
+    """Somebody drained a router by hand."""
+    from fleet.changes.models import DrainedOutside
+    from inventory.models import Router
+
+    DrainedOutside.objects.create(
+        router=Router.objects.get(name="aql1"), since=now - timedelta(hours=3), seen_at=now - timedelta(minutes=4),
+        words="bgp graceful-shutdown; ospf max-metric",
+    )  # fmt: skip
 
 
 def calendar(author: User, now: datetime) -> None:
@@ -96,3 +107,42 @@ def scheduled(author: User, approver: User, now: datetime) -> None:
     for names, title in ((["thn1"], "Kernel of thn1"), (["dekker"], "Sysctl of dekker")):
         change = builders.approved(author, approver, builders.plan([names]), now, title=title)
         builders.done(scheduling.schedule(change, approver, now))
+
+
+def asked(now: datetime) -> None:
+    """What was asked of the engine: drafts by form, a repair, an import; and the filter that somebody saved."""
+    from fleet.changes import draft_requests
+    from fleet.changes.models import DraftRequest, RepairRequest
+    from fleet.outward.models import Endpoint
+    from inventory.models import NetboxImport, NetboxSource
+    from tests.changes import builders
+    from tests.inventory import scene
+
+    author = builders.person("tabitha")
+    draft_requests.publish()
+    wrong = ["blyy: found none of that name, wanted a device of the inventory. Did you mean bly?"]
+    DraftRequest.objects.create(
+        asked_by=author, asked_at=now, taken_at=now, ended_at=now, title="Queues", recipe="nic-queues", left=wrong
+    )
+    RepairRequest.objects.create(
+        asked_by=author, asked_at=now, taken_at=now, ended_at=now, words="nic.queues[eth0] on bly", left=wrong
+    )
+    source = NetboxSource.objects.create(name="main", url="https://netbox.example.net")
+    NetboxImport.objects.create(source=source, url=source.url, asked_by="tabitha", asked_at=now)
+    scene.saved(author)
+    Endpoint.objects.create(
+        name="noc-board", url="https://board.example.net/slipway", secret="env:WEBHOOK_SECRET", created_by="tabitha",
+        created_at=now, failures=3, closed_until=now, problem="found status 503, wanted 2xx",
+    )  # fmt: skip
+
+
+def revised(now: datetime) -> None:
+    """A draft with two revisions and names as long as they may be."""
+    from tests.changes import builders
+
+    author = builders.person("tabitha")
+    long = "cr01-transit-and-peering-internet-exchange-london-docklands-03b"
+    builders.fleet([long])
+    title = "Receive queues, rings and interrupt placement on every router of the London transit ring, third attempt"
+    change = builders.draft(author, builders.plan([["bly"], [long, "aebi"]]), now, title=title)
+    builders.revise(change, author, builders.plan([["bly"], [long], ["aebi", "thn1"]]), now)

@@ -1,6 +1,7 @@
 """Fills a database with what the pages are looked at with: a running change, a stuck one, drafts, or nothing.
 
-    python -m tests.browser.scenes running|stuck|busy|rooms|inventory|empty     (on SLIPWAY_DATABASE_URL, migrated)
+    python -m tests.browser.scenes running|stuck|busy|rooms|inventory|everything|empty
+                                                                            (on SLIPWAY_DATABASE_URL, migrated)
 
 Run as a process of its own, so that a browser test in this process never touches the database from its event loop.
 """
@@ -21,6 +22,16 @@ def people() -> None:
     for name in ("tabitha", "rohan"):
         builders.person(name).user_permissions.set(rights)
     builders.person("reader")
+    builders.person("mira", is_superuser=True, is_staff=True)
+
+
+def ring() -> None:
+    """Its routers, unless the inventory has them already."""
+    from inventory.models import Router
+    from tests.changes import builders
+
+    have = set(Router.objects.filter(name__in=RING).values_list("name", flat=True))
+    builders.fleet([name for name in RING if name not in have])
 
 
 def running(now: datetime) -> None:
@@ -29,7 +40,7 @@ def running(now: datetime) -> None:
     from tests.changes import builders
 
     author, approver = builders.person("tabitha"), builders.person("rohan")
-    builders.fleet(RING)
+    ring()
     plan = builders.plan([RING[:1], RING[1:4], RING[4:]], findings=[builders.one_way_finding("aebi")])
     run = builders.running(author, approver, plan, now - timedelta(minutes=20), title="Eight queues on the ring")
     builders.begin(run, ["bly"], now - timedelta(minutes=19))
@@ -50,7 +61,7 @@ def stuck(now: datetime) -> None:
     from tests.changes import builders
 
     author, approver = builders.person("tabitha"), builders.person("rohan")
-    builders.fleet(RING)
+    ring()
     plan = builders.plan([RING[:1], RING[1:4], RING[4:]])
     began = now - timedelta(minutes=41)
     run = builders.running(author, approver, plan, began, title="Restart the ring with the new FRR")
@@ -97,9 +108,9 @@ def rooms(now: datetime) -> None:
     from tests.changes import builders
 
     author, approver = builders.person("tabitha"), builders.person("rohan")
-    builders.person("mira", is_superuser=True)
     busy(now)
     rooms_scene.links()
+    rooms_scene.by_others(now)
     rooms_scene.calendar(author, now)
     rooms_scene.rules(author, approver, now)
     rooms_scene.scheduled(author, approver, now)
@@ -116,17 +127,25 @@ def inventory(now: datetime) -> None:
     builders.person("tabitha").user_permissions.add(Permission.objects.get(codename="add_change"))
 
 
+def everything(now: datetime) -> None:
+    """A row for every page that there is, long names among them."""
+    from tests.browser import rooms_scene
+
+    inventory(now)
+    rooms(now)
+    rooms_scene.asked(now)
+    rooms_scene.revised(now)
+
+
 def empty(now: datetime) -> None:
     """Nothing but people."""
 
 
-SCENES = {scene.__name__: scene for scene in (running, stuck, busy, rooms, inventory, empty)}
+SCENES = {scene.__name__: scene for scene in (running, stuck, busy, rooms, inventory, everything, empty)}
 
 
-def main(name: str) -> None:
-    import django
-
-    django.setup()
+def make(name: str) -> None:
+    """The scene, on the database at hand."""
     from fleet import clock
 
     people()
@@ -135,4 +154,7 @@ def main(name: str) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.settings")
-    main(sys.argv[1])
+    import django
+
+    django.setup()
+    make(sys.argv[1])

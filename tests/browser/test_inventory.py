@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -51,21 +51,3 @@ def test_own_hours_are_fetched_into_the_page(site: Start, sign_in: SignIn) -> No
     page.locator("#running + .sheet .own a").first.click()
     expect(page.locator("#running + .sheet .own").first).to_contain_text("soaked")
     assert page.url.endswith("/inventory/compat/")
-
-
-def test_no_page_is_wider_than_a_phone(site: Start, sign_in: SignIn) -> None:
-    size = {"width": 390, "height": 844}
-    page = sign_in(site("inventory"), "reader", "/inventory/devices/", viewport=size)
-    rooms = (
-        "devices/?drift=yes",
-        "devices/bly/",
-        "nics/",
-        "drift/",
-        "compat/",
-        "profiles/",
-        "imports/",
-        "sites/1/edit",
-    )
-    for room in rooms:
-        page.goto(page.url.partition("/inventory/")[0] + f"/inventory/{room}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, room

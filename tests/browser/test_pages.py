@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -20,7 +20,7 @@ def test_from_sign_in_to_a_running_change(site: Start, sign_in: SignIn) -> None:
     from playwright.sync_api import expect
 
     here = site("running")
-    page = sign_in(here, "reader")
+    page = sign_in(here, "reader", by_form=True)
     expect(page.get_by_text("Wave 1 (2 of 3).")).to_be_visible()
     page.get_by_role("link", name="1 Eight queues on the ring").first.click()
     expect(page.get_by_text("Working through its waves.")).to_be_visible()
@@ -190,12 +190,3 @@ def test_a_web_process_that_is_gone_is_said_and_found_again(site: Start, sign_in
     expect(page.locator("#live-sign")).to_contain_text("No answer from Slipway", timeout=15_000)
     here.start()
     expect(page.locator("#live-sign")).to_have_text("Live", timeout=20_000)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_scrolls_sideways_on_a_phone(site: Start, sign_in: SignIn, scheme: str) -> None:
-    page = sign_in(site("busy"), "rohan", viewport={"width": 360, "height": 740}, color_scheme=scheme)
-    for address in ("/", "/changes/1/", "/changes/2/", "/changes/2/plan/", "/changes/1/targets/aebi/",
-                    "/changes/2/waves/1/", "/changes/3/", "/changes/2/events/"):  # fmt: skip
-        page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address

@@ -7,13 +7,14 @@ import contextlib
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lab.sim import oracle
-from tests.browser.conftest import ROOT, Site
+from tests.browser.site import ROOT, START_S, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,6 +49,7 @@ def engine(here: Site) -> Iterator[None]:
         argv = [sys.executable, "manage.py", "engine"]
         process = subprocess.Popen(argv, cwd=ROOT, env=made, stdout=log, stderr=log)
         try:
+            _wait_for_its_pulse(here, process)
             yield
         finally:
             process.terminate()
@@ -56,6 +58,18 @@ def engine(here: Site) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _wait_for_its_pulse(here: Site, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if (
+            here.do("from fleet.changes.models import Pulse; print(Pulse.objects.filter(name='tick').exists())")
+            == "True\n"
+        ):
+            return
+        time.sleep(0.2)
+    raise RuntimeError((here.home / "engine.log").read_text()[-3000:])
 
 
 def drifting(here: Site, fleet: Any, *names: str) -> None:
@@ -136,43 +150,90 @@ def test_from_a_drift_over_an_edit_and_two_approvals_to_the_end(
         expect(mine.locator("#stop")).to_contain_text("It has ended: nothing to stop.")
 
 
-def test_abort_in_the_middle_puts_everything_back(site: Start, sign_in: SignIn, sim_fleet: Callable[..., Any]) -> None:
+def test_an_emergency_by_form_goes_on_without_approval_and_is_aborted_in_the_middle(
+    site: Start, sign_in: SignIn, sim_fleet: Callable[..., Any]
+) -> None:
     from playwright.sync_api import expect
 
     fleet = sim_fleet(routers=6, timing={"boot_s": 1.0})
     here = site("empty")
     drifting(here, fleet, "bly", "dekker")
-    here.do(
-        """
-        from fleet.changes import drafts
-        from fleet.changes.models import ApprovalPolicy
-        ApprovalPolicy.objects.update(active=False)
-        inputs = {"queues": 2, "interface": "eth[12]", "settle": "0s", "gate": "2s", "soak": "1s"}
-        request = drafts.Request("nic-queues", inputs, ("bly", "dekker"))
-        change = drafts.open_change(request, title="Two queues", author=builders.person("tabitha"), now=now)
-        builders.done(builders.lifecycle.submit(change, builders.person("tabitha"), now))
-        digest = change.revision.digest
-        builders.done(builders.lifecycle.decide_on(change, builders.person("rohan"), now, approve=True, digest=digest))
-        """
-    )
-    page = sign_in(here, "rohan", "/changes/1/")
+    page = sign_in(here, "tabitha", "/")
     with engine(here):
-        page.get_by_role("button", name="Start now").click()
-        expect(page.locator("#live")).to_contain_text("Without traffic")
-        expect(page.locator("#drained-bly")).to_be_visible(timeout=20_000)
-        page.locator("#ask-abort summary").click()
-        page.locator("#why-abort").fill("loss to LON")
-        page.get_by_role("button", name="Abort now").click()
-        expect(page.locator("#headline")).to_contain_text("rolled back", timeout=40_000)
-    expect(page.locator("#drained-bly")).to_have_count(0)
+        expect(page.get_by_text("Nothing is running.")).to_be_visible()
+        here.do("from fleet.changes import draft_requests; draft_requests.publish()")
+        page.goto(here.url + "/changes/new/?recipe=nic-queues")
+        page.get_by_label("Title").fill("Two queues, at once")
+        page.locator("#input-queues").fill("2")
+        page.locator("#input-interface").fill("eth[12]")
+        fill_quick(page)
+        page.locator("#input-gate").fill("2s")
+        page.get_by_label("Waves").fill("1, 100%")
+        page.get_by_label("Names").fill("bly, dekker")
+        page.get_by_role("button", name="Plan it").click()
+        expect(page.locator("#headline")).to_contain_text("Two queues, at once", timeout=40_000)
+
+        rohan = sign_in(here, "rohan", page.url.removeprefix(here.url))
+        rohan.locator("#ask-break-glass summary").click()
+        rohan.get_by_label("What the emergency is").fill("LON drops packets")
+        rohan.get_by_role("button", name="Break the glass").click()
+        expect(rohan.get_by_text("Break-glass: rohan went on without approval")).to_be_visible()
+        expect(rohan.get_by_role("button", name="I have looked at it")).to_have_count(0)
+        rohan.get_by_role("button", name="Start now").click()
+        expect(rohan.locator("#drained-bly")).to_be_visible(timeout=40_000)
+        rohan.locator("#ask-abort summary").click()
+        rohan.locator("#why-abort").fill("loss to LON")
+        rohan.get_by_role("button", name="Abort now").click()
+        expect(rohan.locator("#headline")).to_contain_text("rolled back", timeout=40_000)
+    expect(rohan.locator("#drained-bly")).to_have_count(0)
     # The one that was under way is as before, the other was never touched.
     states = here.do("print(dict(TargetRun.objects.values_list('name', 'state')))")
     assert "'dekker': 'pending'" in states
     assert "'bly': 'rolled_back'" in states
     assert not oracle.forgotten_drained(fleet.journal())
 
+    ines = sign_in(here, "ines", "/break-glass/")
+    expect(ines.get_by_text("nobody yet")).to_be_visible()
+    ines.get_by_role("link", name="Look at it").click()
+    ines.get_by_label("What you found").fill("It was one.")
+    ines.get_by_role("button", name="I have looked at it").click()
+    expect(ines.get_by_text("Looked at by ines")).to_be_visible()
+    ines.goto(here.url + "/break-glass/")
+    expect(ines.locator("table")).to_contain_text("LON drops packets")
+    expect(ines.locator("table")).to_contain_text("It was one.")
 
-def test_a_draft_by_form_says_all_that_is_wrong_and_the_glass_is_broken(site: Start, sign_in: SignIn) -> None:
+
+def test_what_two_others_approved_beforehand_needs_nobody_again(site: Start, sign_in: SignIn) -> None:
+    from playwright.sync_api import expect
+
+    here = site("empty")
+    here.do(
+        PEOPLE
+        + """
+from django.core.management import call_command
+from playbooks.recipe import recipe_path
+author = builders.person("tabitha")
+builders.fleet(["bly"])
+change = builders.draft(author, builders.plan([["bly"]]), now, title="Queues as every week")
+change.revisions.update(recipe_text=recipe_path("nic-queues").read_text())
+call_command("standard", "write", "queues", "nic-queues", "--devices", "2", "--days", "30", "--user", "tabitha",
+             "--bounds", '{"queues": {"min": 1, "max": 8}}')
+"""
+    )
+    mine = sign_in(here, "tabitha", "/standard-changes/")
+    expect(mine.get_by_text("You wrote it: others approve it.")).to_be_visible()
+    for name in ("rohan", "ines"):
+        page = sign_in(here, name, "/standard-changes/")
+        page.locator("summary", has_text="Approve").click()
+        page.get_by_role("button", name="Approve queues").click()
+        expect(page.get_by_text("queues: approved by you.")).to_be_visible()
+    mine.goto(here.url + "/changes/1/")
+    mine.get_by_role("button", name="Submit as standard change queues").click()
+    expect(mine.locator("#headline")).to_contain_text("approved")
+    expect(mine.get_by_text("Approved beforehand by the standard change queues")).to_be_visible()
+
+
+def test_a_draft_by_form_says_all_that_is_wrong(site: Start, sign_in: SignIn) -> None:
     from playwright.sync_api import expect
 
     here = site("inventory")
@@ -195,34 +256,3 @@ def test_a_draft_by_form_says_all_that_is_wrong_and_the_glass_is_broken(site: St
     here.do("from fleet.changes import draft_requests; draft_requests.take_up(now)")
     expect(page.locator("#headline")).to_contain_text("Two queues on bly")
     expect(page.locator("#headline")).to_contain_text("draft")
-
-    theirs = sign_in(here, "rohan", "/changes/1/")
-    theirs.locator("#ask-break-glass summary").click()
-    theirs.get_by_label("What the emergency is").fill("LON drops packets")
-    theirs.get_by_role("button", name="Break the glass").click()
-    expect(theirs.get_by_text("Break-glass: rohan went on without approval")).to_be_visible()
-    expect(theirs.get_by_role("button", name="Start now")).to_be_visible()
-    expect(theirs.get_by_role("button", name="I have looked at it")).to_have_count(0)
-    ines = sign_in(here, "ines", "/changes/1/")
-    ines.get_by_label("What you found").fill("It was one.")
-    ines.get_by_role("button", name="I have looked at it").click()
-    expect(ines.get_by_text("Looked at by ines")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_of_a_plan_scrolls_sideways_on_a_phone(site: Start, sign_in: SignIn, scheme: str) -> None:
-    here = site("busy")
-    here.do(
-        PEOPLE
-        + """
-from fleet.changes import draft_requests
-draft_requests.publish()
-change = Change.objects.get(pk=3)
-builders.revise(change, change.author, builders.plan([["bly"], ["aebi", "thn1"]]), now)
-"""
-    )
-    page = sign_in(here, "tabitha", "/changes/3/", viewport={"width": 360, "height": 740}, color_scheme=scheme)
-    for address in ("/changes/3/plan/", "/changes/2/plan/", "/changes/3/compare/1/2/", "/changes/new/",
-                    "/changes/new/?recipe=nic-queues", "/changes/4/", "/changes/1/targets/aebi/steps/8/"):  # fmt: skip
-        page.goto(here.url + address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address

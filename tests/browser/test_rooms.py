@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.conftest import Site
+from tests.browser.site import Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -14,22 +14,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.chromium
 Start = Callable[[str], Site]
 SignIn = Callable[..., "Page"]
-ROOMS = ("/", "/changes/", "/calendar/", "/calendar/?view=month", "/windows/", "/topology/", "/audit/", "/policies/",
-         "/standard-changes/", "/break-glass/", "/windows/add/", "/windows/import/")  # fmt: skip
 
 
-def test_rooms_fit_a_phone_and_move_by_themselves(site: Start, sign_in: SignIn) -> None:
+def test_rooms_move_by_themselves(site: Start, sign_in: SignIn) -> None:
     from playwright.sync_api import expect
 
     here = site("rooms")
     page = sign_in(here, "mira", "/", viewport={"width": 360, "height": 740}, color_scheme="dark")
-    for address in ROOMS:
-        page.goto(here.url + address, wait_until="domcontentloaded")
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
-    page.goto(here.url + "/")
     expect(page.locator("#live-sign")).to_have_text("Live")
     expect(page.locator("#drained + .sheet")).to_contain_text("edge006")
     before = page.locator(".now-line")
+    expect(before).to_contain_text("1 drained by others")
+    expect(page.locator("#outside + .sheet")).to_contain_text("bgp graceful-shutdown")
     expect(before).to_contain_text("3 without traffic")
     here.do(
         """
@@ -38,6 +34,8 @@ def test_rooms_fit_a_phone_and_move_by_themselves(site: Start, sign_in: SignIn) 
         """
     )
     expect(before).to_contain_text("2 without traffic")
+    page.goto(here.url + "/topology/")
+    expect(page.locator("svg.topology")).to_contain_text("1 by others")
     page.goto(here.url + "/topology/?site=site1")
     page.get_by_role("link", name="edge007: without traffic").focus()
     page.keyboard.press("Enter")
@@ -87,3 +85,28 @@ def test_the_audit_is_narrowed_and_paged(site: Start, sign_in: SignIn) -> None:
     page.get_by_role("link", name="Older").click()
     page.get_by_role("link", name="Newest").click()
     assert rows.first.get_attribute("id") == first
+
+
+def test_a_policy_is_written_by_form_asks_for_its_groups_and_is_removed(site: Start, sign_in: SignIn) -> None:
+    from playwright.sync_api import expect
+
+    page = sign_in(site("rooms"), "mira", "/policies/")
+    page.get_by_role("link", name="Policy", exact=True).click()
+    page.get_by_label("Name").first.fill("edges")
+    page.get_by_role("group", name="Stage 1").get_by_label("Name").fill("night")
+    page.get_by_role("group", name="Stage 1").get_by_label("Of these groups").select_option("night-shift")
+    page.get_by_label("the change names a ticket").check()
+    page.get_by_role("button", name="Add").click()
+    expect(page.locator("#refusals")).to_contain_text("reason: found none")
+    page.get_by_label("Why the rules change").fill("Agreed on Monday.")
+    page.get_by_role("button", name="Add").click()
+    policy = page.get_by_role("region", name="Policy edges")
+    expect(policy).to_contain_text("night: 1 of night-shift")
+    expect(policy).to_contain_text("has too few people: it cannot be met")
+    expect(page.locator("table").last).to_contain_text("Agreed on Monday.")
+    page.get_by_role("link", name="Edit edges").click()
+    page.locator("summary", has_text="Remove").click()
+    page.get_by_label("Why", exact=True).fill("No longer.")
+    page.get_by_role("button", name="Remove edges").click()
+    expect(policy).to_have_count(0)
+    expect(page.locator("table tbody tr").first).to_contain_text("removed")

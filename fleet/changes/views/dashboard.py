@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -11,9 +12,10 @@ from fleet import clock
 from fleet.changes import calendar
 from fleet.changes.calendar import Entry, Kind
 from fleet.changes.models import Change, Event
-from fleet.changes.views import access, for_me, frame, running_now
+from fleet.changes.views import access, for_me, frame, outside, running_now
 from fleet.changes.views.access import reads
 from fleet.core.states import CHANGE_ENDED
+from inventory.models import Router
 
 AHEAD = timedelta(days=7)
 COMING_SHOWN = 8
@@ -36,6 +38,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     live = running_now.live()
     seen = frame.engine_seen()
+    by_others, by_others_in_all = outside.shown(Q())
     context = {
         "now": now,
         "live": live,
@@ -47,6 +50,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "engine_seen": seen,
         "engine_silent": bool(live) and frame.silent(seen, now),
         "last_event": Event.objects.order_by("-id").values_list("id", flat=True).first() or 0,
+        "outside": by_others,
+        "outside_in_all": by_others_in_all,
+        "no_device": not Router.objects.exists(),
         "may_operate": access.person(request).has_perm(access.OPERATE),
         "room": "dashboard",
     }

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from fleet import clock
 from fleet.changes.models import Event
-from fleet.changes.views import access, frame, topology_rows
+from fleet.changes.views import access, frame, outside, topology_rows
 from fleet.changes.views.access import reads
 from fleet.changes.views.topology_rows import MARKS, Line, Node, Traffic
 from fleet.core import explain, layout
@@ -70,7 +70,7 @@ class Scope:
 
 @reads
 def topology(request: HttpRequest) -> HttpResponse:
-    """The drawing; for htmx its live part. Eleven queries at most, whatever the size of the fleet."""
+    """The drawing; for htmx its live part. Fourteen queries at most, whatever the size of the fleet."""
     now = clock.now()
     if of := request.GET.get("of", ""):
         site = Router.objects.filter(name=of).values_list("site__name", flat=True).first()
@@ -81,9 +81,12 @@ def topology(request: HttpRequest) -> HttpResponse:
     count = Router.objects.filter(scope.where).count()
     nodes, lines = _drawn(scope, count)
     rows, in_all = topology_rows.shown_held(scope.where, frame.NAMES_SHOWN)
+    by_others, by_others_in_all = outside.shown(scope.where)
     context = {
         "now": now,
         "room": "topology",
+        "outside": by_others,
+        "outside_in_all": by_others_in_all,
         "scope": scope,
         "count": count,
         "drawing": draw(nodes, lines),
@@ -146,7 +149,9 @@ def draw(nodes: Sequence[Node], lines: Sequence[Line]) -> Drawing:
         name: (MARGIN_X + x * (WIDTH - 2 * MARGIN_X), MARGIN_Y + y * (height - 3 * MARGIN_Y))
         for name, (x, y) in at.items()
     }
-    carries_none = {n.name for n in nodes if n.count == 1 and n.traffic in {Traffic.DRAINED, Traffic.STUCK}}
+    carries_none = {
+        n.name for n in nodes if n.count == 1 and n.traffic in {Traffic.DRAINED, Traffic.OUTSIDE, Traffic.STUCK}
+    }
     spots = [Spot(n, round(where[n.name][0], 1), round(where[n.name][1], 1), _href(n)) for n in nodes]
     wires = [_wire(line, where[line.a], where[line.b], carries_none) for line in lines]
     return Drawing(spots, wires, round(height, 0))

@@ -8,6 +8,7 @@ from enum import StrEnum
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from fleet.changes.models import TargetRun
+from fleet.changes.views import outside
 from fleet.changes.views.marks import Mark, Tone
 from fleet.core.states import TARGET_IN_FLIGHT, TargetState
 from inventory.models import Link, LinkEnd, Router
@@ -22,6 +23,7 @@ class Traffic(StrEnum):
 
     STUCK = "stuck"
     DRAINED = "drained"
+    OUTSIDE = "by others"
     CHANGING = "changing"
     CARRIES = "carries"
     EXTERNAL = "external"
@@ -30,6 +32,7 @@ class Traffic(StrEnum):
 MARKS = {
     Traffic.STUCK: Mark("alarm", "stuck, needs a person", Tone.ALARM),
     Traffic.DRAINED: Mark("empty", "without traffic", Tone.CARE),
+    Traffic.OUTSIDE: Mark("blocked", "drained by others", Tone.CARE),
     Traffic.CHANGING: Mark("wrench", "being changed, carries traffic", Tone.MOVING),
     Traffic.CARRIES: Mark("check", "nothing is done to it", Tone.GOOD),
     Traffic.EXTERNAL: Mark("circle", "not managed by Slipway", Tone.CALM),
@@ -90,24 +93,27 @@ def held(scope: Q) -> "QuerySet[TargetRun]":
 
 
 def devices(scope: Q) -> tuple[list[Node], list[Line]]:
-    """Every device of a small scope with its neighbours outside of it. Three queries."""
+    """Every device of a small scope with its neighbours outside of it. Four queries."""
     names = list(Router.objects.filter(scope).order_by("name").values_list("name", flat=True))
     stands = {t.name: t for t in held(scope).only("name", "state", "drained", "drained_at")}
-    nodes = [_device(name, stands.get(name)) for name in names]
+    by_others = dict(outside.drained(scope).values_list("router__name", "since"))
+    nodes = [_device(name, stands.get(name), by_others.get(name)) for name in names]
     mine = set(names)
     lines, externals = _links(scope)
-    others = sorted({end for line in lines for end in (line.a, line.b)} - mine)
-    for name in others:
-        outside = name in externals
+    neighbours = sorted({end for line in lines for end in (line.a, line.b)} - mine)
+    for name in neighbours:
+        strange = name in externals
         nodes.append(
-            Node(name, Traffic.EXTERNAL if outside else Traffic.CARRIES, "" if outside else f"of={name}", inside=False)
+            Node(name, Traffic.EXTERNAL if strange else Traffic.CARRIES, "" if strange else f"of={name}", inside=False)
         )
     return nodes, lines
 
 
-def _device(name: str, target: TargetRun | None) -> Node:
-    how = traffic(target.state, drained=target.drained) if target else Traffic.CARRIES
-    return Node(name, how, f"device={name}", since=target.drained_at if target else None)
+def _device(name: str, target: TargetRun | None, outside_since: datetime | None) -> Node:
+    if target is None:
+        how = Traffic.CARRIES if outside_since is None else Traffic.OUTSIDE
+        return Node(name, how, f"device={name}", since=outside_since)
+    return Node(name, traffic(target.state, drained=target.drained), f"device={name}", since=target.drained_at)
 
 
 def _links(scope: Q) -> tuple[list[Line], set[str]]:
@@ -135,7 +141,7 @@ def _together(some: Iterable[tuple[str, str, int, int]]) -> list[Line]:
 
 
 def groups(scope: Q, by: str, page: str) -> tuple[list[Node], list[Line]]:
-    """The devices of a scope by failure domain or site (`by`: a path from Router). Three queries, each answered in
+    """The devices of a scope by failure domain or site (`by`: a path from Router). Four queries, each answered in
     groups: ten thousand devices are counted by the database. `page`: what a press on a group asks for."""
     counted = Router.objects.filter(scope).order_by(by).values_list(by).annotate(n=Count("id"))[:MOST_GROUPS]
     stands: dict[str, dict[Traffic, int]] = {}
@@ -143,6 +149,9 @@ def groups(scope: Q, by: str, page: str) -> tuple[list[Node], list[Line]]:
         mine = stands.setdefault(name, {})
         how = traffic(state, drained=drained)
         mine[how] = mine.get(how, 0) + n
+    others = outside.drained(scope).order_by().values_list(f"router__{by}").annotate(n=Count("id"))
+    for name, n in others:
+        stands.setdefault(name, {})[Traffic.OUTSIDE] = n
     nodes = [_group(name, n, stands.get(name, {}), page) for name, n in counted]
     return nodes, _between(scope, by, {node.name for node in nodes})
 
