@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet import clock, logs
-from fleet.changes import last_words, neighbours, transitions, way_back
+from fleet.changes import last_words, neighbours, soaking_judge, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
 from fleet.core import preconditions
@@ -39,9 +39,8 @@ HOLD_AGAIN_S = 5.0
 # A wait this short costs less on the open connection than a new one does (a key exchange is some 15 ms of CPU on each
 # side, and a message and the reading of a shard). A step is held through it; after HELD_AT_MOST_S, what a stop may
 # take, the claim is taken anew, which a stop refuses. A leg that has gone on for STAYS_AT_MOST_S leaves its step
-# to the row: what soaks occupies no worker, and a task of Celery ends before its limit (90 s). Over 100 routers
-# whose drains took 4 to 8 s, 55 of them came back after the slowest leg of their shard and connected again, which was
-# 13 of 34 s of wall time; now none.
+# to the row: what soaks occupies no worker, and a task of Celery ends before its limit (90 s). Of 100 routers whose
+# drains took 4 to 8 s, 55 had come back after their shard's slowest leg, which was 13 of 34 s of wall time; now none.
 SHORT_WAIT_S = 1.5
 HELD_AT_MOST_S = 5.0
 STAYS_AT_MOST_S = 30.0
@@ -215,6 +214,7 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
     if neighbours.wanted(step.verb, job.checks) and value.baseline is not None:
         around = neighbours.measure_around(job.neighbours, value.baseline.get("samples") or ())
         value = replace(value, progress={**value.progress, "neighbours": around})
+    value = soaking_judge.attend(job.target, [s.planned for s in job.steps], value, now())
     act = perform if step.undoes_id is None else perform_rollback
     outcome = act(driver, session, value, sent=step.sent_at is not None, deadline_s=deadline_s, write_ahead=ahead)
     outcome = last_words.attached(job.steps, session, value, outcome, now())

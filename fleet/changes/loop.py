@@ -9,9 +9,10 @@ from django.db import OperationalError, close_old_connections
 from django.db.models import Min
 
 from fleet import clock
-from fleet.changes import dispatch, draft_requests, orchestrate, remedies, repair_requests
+from fleet.changes import dispatch, draft_requests, orchestrate, remedies, repair_requests, soaking
 from fleet.changes.models import StepRun
 from fleet.core.states import CHANGE_LIVE, STEP_OPEN
+from inventory import queue_looks
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ def run(until: Callable[[], bool]) -> None:
             orchestrate.tick(clock.now())
             draft_requests.take_up(clock.now())
             repair_requests.take_up(clock.now())
+            queue_looks.take_up(clock.now())
+            soaking.take_up(clock.now())
             remedies.take_up(clock.now())
             pause_s = _until_next_due()
         except OperationalError:

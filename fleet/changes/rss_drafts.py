@@ -11,6 +11,7 @@ from fleet.changes.repairs import Drafted
 from fleet.core.model import Reason
 from fleet.core.repair import Repair
 from fleet.core.rss_doctor import Diagnosis
+from fleet.core.rss_report import title
 from playbooks.recipe import RecipeRefused
 
 
@@ -34,13 +35,3 @@ def draft(wanted: Sequence[Repair], found: Sequence[Diagnosis], *, author: Abstr
         except RecipeRefused as refused:
             left.append(Reason(title(one), str(refused)[:400], "inputs that the recipe takes"))
     return Drafted(tuple(changes), (), tuple(left))
-
-
-def title(one: Repair) -> str:
-    """What is done, in a few words."""
-    inputs = one.inputs
-    what = [f"{inputs['queues']} queues"] if inputs.get("queues") else []
-    what += ["RSS over all of them"] if inputs.get("spread") else []
-    what += ["a CPU for each"] if inputs.get("interrupts") else []
-    what += [f"UDP by {inputs['udp']}"] if inputs.get("udp") else []
-    return f"Spread packets of {inputs.get('interface')} on {', '.join(one.targets)}: {', '.join(what)}"[:200]

@@ -2,7 +2,8 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, draft_requests, legs, orchestrate, remedies, repair_requests
+from fleet.changes import dispatch, draft_requests, legs, orchestrate, remedies, repair_requests, soaking
+from inventory import queue_looks
 
 
 @app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -16,6 +17,8 @@ def draft_repairs() -> None:
     """Draft what people asked for by form and from drift, one request of each a turn."""
     draft_requests.take_up(clock.now())
     repair_requests.take_up(clock.now())
+    queue_looks.take_up(clock.now())
+    soaking.take_up(clock.now())
     remedies.take_up(clock.now())
 
 
@@ -24,3 +27,9 @@ def run_shard(target_ids: list[int]) -> None:
     """Walk the legs of a shard, then ring for a tick: what they finished may let others start."""
     legs.run_shard(target_ids, worker=dispatch.worker_name())
     tick.apply_async(expires=10)
+
+
+@app.task(name="slipway.sample")  # type: ignore[untyped-decorator]  # celery has no types
+def sample(ids: list[int]) -> None:
+    """Take samples of a shard of devices that are due."""
+    soaking.take(ids, clock.now())

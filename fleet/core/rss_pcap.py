@@ -52,7 +52,7 @@ class _End(Exception):
         self.reason = Reason("capture", found, wanted, "What came before it was read.")
 
 
-def read_capture(data: bytes) -> Captured | Reason:
+def read_capture(data: bytes, *, most: int = MOST_PACKETS) -> Captured | Reason:
     """Read a whole capture file; a Reason when it is none at all."""
     if data[:4] in _MAGIC:
         frames = _classic(data, _MAGIC[data[:4]])
@@ -66,7 +66,7 @@ def read_capture(data: bytes) -> Captured | Reason:
     ended: Reason | None = None
     try:
         for number, (link, frame) in enumerate(frames):
-            if number >= MOST_PACKETS or len(flows) > MOST_FLOWS:
+            if number >= most or len(flows) > MOST_FLOWS:
                 raise _End(f"more than {number} packets, {len(flows)} flows", "a shorter capture")
             found_flow = flow_of(link, frame)
             if isinstance(found_flow, Flow):

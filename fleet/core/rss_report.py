@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleet.core import rss_reading
 from fleet.core.model import Json
+from fleet.core.repair import Repair
 from fleet.core.rss import Flow
 from fleet.core.rss_doctor import Diagnosis, diagnose
 
@@ -77,3 +78,13 @@ def over_time(looks: Sequence[tuple[Json, Json]], name: str) -> list[tuple[float
         seen = load.seen() if load is not None else None
         made.append(tuple(seen[0].share(q) for q in sorted(seen[0].packets)) if seen is not None else ())
     return made
+
+
+def title(one: Repair) -> str:
+    """What a request of the doctor does, in a few words."""
+    inputs = one.inputs
+    what = [f"{inputs['queues']} queues"] if inputs.get("queues") else []
+    what += ["RSS over all of them"] if inputs.get("spread") else []
+    what += [f"their interrupts on CPUs {inputs['interrupts']}"] if inputs.get("interrupts") else []
+    what += [f"UDP hashed by {inputs['udp']}"] if inputs.get("udp") else []
+    return f"Spread packets of {inputs.get('interface')} on {', '.join(one.targets)}: {', '.join(what)}"[:200]

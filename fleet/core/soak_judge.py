@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isinf
 
 from fleet.core.model import Reason, Verdict
-from fleet.core.soak import HOUR, LEAST_SAMPLES, LEAST_SECONDS, Sample, Trend, rates, trend
+from fleet.core.soak import HOUR, LEAST_SAMPLES, LEAST_SECONDS, Sample, Trend, rates, ratio, trend
 from fleet.core.soak_compare import LEAST_EACH, Change, against_others, compare
 from fleet.core.soak_power import Noise, hours_to_find
 
@@ -143,7 +143,9 @@ def losses(
 
     FAIL: more than `tolerated` of the packets, and more in an interval than before beyond chance.
     """
-    was, now = rates(before), rates(after)
+    # Shares of the packets, interval by interval: the daily swing is in neither side.
+    was = ratio(rates(before), rates(packets_before))
+    now = ratio(rates(after), rates(packets_after))
     carried = sum(_grown(packets_after))
     lost = sum(_grown(after))
     if len(now) < LEAST_EACH or carried <= 0:

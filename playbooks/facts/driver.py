@@ -212,7 +212,8 @@ class Soak(_Looking):
         """One measurement: the recipe's checks against the baseline, `watch` against the soak's first measurement.
 
         A failed or erroneous check: NOT_DONE. What cannot be told is no failure, but the soak is not over before the
-        last measurement has passed. `data`: "start", "rounds", "results".
+        last measurement has passed. `data`: "start", "rounds", "results", and "trends": what statistics say of the
+        samples (`Step.progress["soaked"]`, put there by whoever has them), of which only alarms decide.
         """
         params = SoakParams.model_validate(step.params)
         measured = _measure_again(session, step, watch=params.watch)
@@ -221,11 +222,14 @@ class Soak(_Looking):
         if start:
             watched = tuple(CheckSpec(n, "unchanged" if n == "boot_id" else None) for n in params.watch)
             results += judge_all(watched, start, measured)
+        trends = step.progress.get("soaked")
+        results += _alarms(trends)
         first = {key: value for key, value in measured.items() if key not in _NOT_KEPT}
         verdict = overall(results) if results else Verdict.PASS  # first of a soak that only watches: nothing to compare
         rounds = _rounds(step.progress.get("rounds")).plus(verdict)
         data: dict[str, Json] = {
-            "start": dict(start) or first, "rounds": _rounds_json(rounds), "results": _shown(results)
+            "start": dict(start) or first, "rounds": _rounds_json(rounds), "results": _shown(results),
+            **({"trends": trends} if trends else {}),
         }  # fmt: skip
         if verdict in (Verdict.FAIL, Verdict.ERROR):
             return Look(Seen.NOT_DONE, _why(results), data)
@@ -233,6 +237,21 @@ class Soak(_Looking):
         if left <= 0 and start and verdict is Verdict.PASS:
             return Look(Seen.DONE, (), {key: value for key, value in data.items() if key != "start"})
         return Look(Seen.WAITING, _why(results), data, after_s=max(0.5, min(params.every, left if left > 0 else 1.0)))
+
+
+def _alarms(trends: Json) -> tuple[CheckResult, ...]:
+    """Failed and erroneous trends that may decide, as results of checks."""
+    rows = [mapping(row) for row in trends] if isinstance(trends, list) else []
+    return tuple(
+        CheckResult(
+            str(row.get("metric")),
+            Verdict(str(row["verdict"])),
+            tuple(Reason(*(str(mapping(r).get(k, "")) for k in ("subject", "found", "wanted", "remedy")))
+                  for r in row.get("reasons") or ()),
+        )
+        for row in rows
+        if row.get("decides") is not False and row.get("verdict") in (Verdict.FAIL.value, Verdict.ERROR.value)
+    )  # fmt: skip
 
 
 def _kept(step: Step) -> dict[str, Json]:

@@ -1,6 +1,6 @@
 """Parameters of baseline, verify and soak."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -63,3 +63,12 @@ class SoakParams(BaseModel):
         default=("boot_id", "drops", "interface_errors", "slab"),
         description="checks that compare with the first measurement of the soak itself",
     )
+    trends: tuple[Literal["slab", "memory", "cpu_per_gbps", "lost"], ...] = Field(
+        default=(), description="metrics that are sampled, from the baseline on, and judged by statistics"
+    )
+    sample: Duration = Field(default=30.0, description="from one sample to the next")
+    before: Duration = Field(default=86_400.0, description="how far back samples from before the change are taken")
+    prometheus: dict[str, str] = Field(
+        default_factory=dict, description="levels that are asked of Prometheus: name > query; $device is the device"
+    )
+    dry_run: tuple[str, ...] = Field(default=(), description="of these, what is measured and never decides")
