@@ -3,12 +3,11 @@
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.core.cache import caches
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from fleet import clock
-from fleet.api import tokens
+from fleet.api import throttles, tokens
 from fleet.api.models import ApiToken
 from fleet.api.problems import Problem
 from fleet.core.model import Reason
@@ -40,9 +39,7 @@ class TokenAuthentication(BaseAuthentication):
     def _wrong(self, address: str, now: datetime) -> None:
         minute = int(now.timestamp()) // 60
         key = f"api-wrong:{address}:{minute}"
-        cache = caches["api"]
-        cache.add(key, 0, timeout=120)
-        if cache.incr(key) > MOST_WRONG:
+        if (counted := throttles.count(key)) is not None and counted > MOST_WRONG:
             wait = 60 - int(now.timestamp()) % 60
             reason = Reason("address", f"more than {MOST_WRONG} wrong tokens in a minute", "fewer", f"Wait {wait} s.")
             raise Problem(429, "throttled", [reason], headers={"Retry-After": str(wait)})

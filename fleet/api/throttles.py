@@ -51,11 +51,16 @@ class PerToken(BaseThrottle):
 
 
 def _counted(token: ApiToken, second: int, limit: int) -> Rate | None:
-    key = f"api-rate:{token.prefix}:{second // 60}"
+    counted = count(f"api-rate:{token.prefix}:{second // 60}")
+    return Rate(limit, limit - counted, 60 - second % 60) if counted is not None else None
+
+
+def count(key: str) -> int | None:
+    """How often this was counted in its minute, this time included; None when the cache does not answer."""
     try:
         cache = caches["api"]
         cache.add(key, 0, timeout=120)
-        return Rate(limit, limit - cache.incr(key), 60 - second % 60)
+        return int(cache.incr(key))
     except Exception:  # whatever the cache raises: a limit that cannot be counted is none
         log.warning("requests cannot be counted", exc_info=True)
         return None

@@ -31,7 +31,8 @@ def _model(field: Any) -> type[Model]:
 
 def taken(name: str, field: forms.Field) -> serializers.Field[Any, Any, Any, Any]:
     """What may be sent for a field of a form."""
-    more: dict[str, Any] = {"required": field.required}
+    # What the table has a value for by itself may be left out.
+    more: dict[str, Any] = {"required": field.required and field.initial is None}
     if field.help_text:
         more["help_text"] = str(field.help_text)
     match field:

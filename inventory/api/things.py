@@ -106,7 +106,8 @@ class _Things(ApiView):
     def keep(self, form_class: type["ModelForm[Any]"], row: Model | None, *, status: int) -> Response:
         """Fill in the form, save it whole or say everything that is wrong."""
         known = _form_fields(form_class)
-        data = {name: fields.text_of(name, known[name], value) for name, value in self.sent.items()}
+        data = {name: f.initial for name, f in known.items() if f.initial is not None and not callable(f.initial)}
+        data |= {name: fields.text_of(name, known[name], value) for name, value in self.sent.items()}
         form = form_class(data, instance=row)
         kept = saved(form) if form.is_valid() else None
         if kept is None:
