@@ -1,5 +1,6 @@
 """Pages of endpoints, deliveries, dead letters and tickets: what they say, who may press what, constant queries."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,8 @@ def test_dead_letters_are_listed_with_why_and_sent_again(change: Change, admin: 
     at.on(hours=81)
     rounds.prepare(at())
     client = signed_in(admin)
+    assert "1 dead" in text(client, "/webhooks/")
+    assert "0 waiting" in text(client, "/webhooks/")
     html = text(client, "/webhooks/dead/")
     assert "connection refused" in html
     assert "change.comment" in html
@@ -105,6 +108,19 @@ def test_dead_letters_are_listed_with_why_and_sent_again(change: Change, admin: 
     client.post(f"/webhooks/{row.pk}/try")
     row.refresh_from_db()
     assert row.closed_until is None
+
+
+def test_what_waits_and_what_is_dead_is_counted_of_each(change: Change, reader: User, at: Clock) -> None:
+    rows = {name: endpoint(None, at, name) for name in ("chat", "erp", "idle")}
+    rows["idle"].events = ["target.stuck"]
+    rows["idle"].save()
+    for n in range(7):
+        say(change, at, text=str(n))
+    rounds.prepare(at())
+    dead = Delivery.objects.filter(endpoint=rows["erp"]).order_by("pk")[:3]
+    Delivery.objects.filter(pk__in=list(dead.values_list("pk", flat=True))).update(outcome="dead", ended_at=at())
+    found = re.findall(r"(\d+) waiting</td><td[^>]*>(\d+) dead", text(signed_in(reader), "/webhooks/"))
+    assert found == [("7", "0"), ("4", "3"), ("0", "0")]
 
 
 def test_pages_ask_a_constant_number_of_queries(change: Change, admin: User, at: Clock) -> None:

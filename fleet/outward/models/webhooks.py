@@ -188,6 +188,7 @@ class Delivery(models.Model):
             models.Index(fields=["since"], name="delivery_waits", condition=Q(outcome="")),
             models.Index(fields=["endpoint", "-id"], name="delivery_newest"),
             models.Index(fields=["-ended_at"], name="delivery_dead", condition=Q(outcome="dead")),
+            models.Index(fields=["endpoint"], name="delivery_dead_of", condition=Q(outcome="dead")),
         )
 
     def __str__(self) -> str:

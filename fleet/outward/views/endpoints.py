@@ -27,9 +27,9 @@ COUNTED = 1000
 
 def _count(outcome: str) -> Any:
     """How many deliveries of an endpoint are like that, at most COUNTED."""
-    some = Delivery.objects.filter(endpoint=OuterRef("pk"), outcome=outcome).order_by()
-    limited = Delivery.objects.filter(pk__in=some.values("pk")[:COUNTED]).values("endpoint").annotate(n=Count("pk"))
-    return Coalesce(Subquery(limited.values("n")[:1]), 0)
+    some = Delivery.objects.filter(endpoint=OuterRef(OuterRef("pk")), outcome=outcome).order_by()
+    limited = Delivery.objects.filter(pk__in=some.values("pk")[:COUNTED]).order_by().values("endpoint")
+    return Coalesce(Subquery(limited.annotate(n=Count("pk")).values("n")[:1]), 0)
 
 
 @reads
@@ -66,6 +66,7 @@ def endpoint(request: HttpRequest, pk: int) -> HttpResponse:
         "room": "outward",
         "endpoint": row,
         "shown": shown,
+        "kinds": (("", "All"), ("waiting", "Waiting"), (Delivery.DELIVERED, "Taken"), (Delivery.DEAD, "Dead")),
         "counted": COUNTED,
         "deliveries": rows.order_by("-pk")[:PER_PAGE],
         "may_edit": request.user.has_perm(OUTWARD),
