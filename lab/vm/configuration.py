@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 from lab.netns.command import run
+from lab.netns.frr_config import daemons_file
 from lab.netns.host_files import public_host_key
 from lab.netns.paths import HOSTS
 from lab.netns.topology import Router
@@ -18,6 +19,8 @@ _OWN = (
     "etc/hostname", "etc/hosts", "etc/network/interfaces", "etc/sysctl.d/90-router.conf", "etc/frr", "etc/bird",
     "etc/ssh", "etc/systemd/system", "home/ops",
 )  # fmt: skip
+# watchfrr gives a daemon 20 s to start and kills it then; an emulated processor beside other work needs more.
+_PATIENT = 'watchfrr_options="--restart-timeout 300"\n'
 _OPS = 1000  # the login user of the tree: the first that was added to it
 
 
@@ -28,7 +31,15 @@ def of_router(router: Router) -> bytes:
         for name in _OWN:
             if (upper / name).exists():
                 tar.add(upper / name, arcname=name, filter=_no_device)
+        if router.suite == "frr":
+            _add(tar, "etc/frr/daemons", daemons_file() + _PATIENT)
     return out.getvalue()
+
+
+def _add(tar: tarfile.TarFile, path: str, text: str) -> None:
+    member = tarfile.TarInfo(path)
+    member.mode, member.size = 0o644, len(text.encode())
+    tar.addfile(member, io.BytesIO(text.encode()))
 
 
 def _no_device(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

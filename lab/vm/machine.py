@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 from lab.netns.command import LabError, run
 from lab.vm.accelerator import accelerator
 from lab.vm.image import Image
+from lab.vm.paths import REPOSITORY
 
 MEMORY_MIB = 768
 QUEUES = 4
@@ -52,13 +54,13 @@ class Machine:
 
     @property
     def pid(self) -> int | None:
-        """Process id of its QEMU; None while it is switched off."""
+        """Process id of what keeps it running; None while it is switched off."""
         try:
             pid = int((self.folder / "qemu.pid").read_text())
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
-        return pid if str(self.disk).encode() in b"\0".join(words) else None
+        return pid if str(self.folder).encode() in words and b"lab.vm.keeper" in words else None
 
     def make(self, image: Image, configuration: bytes) -> None:
         """A fresh disk. `configuration`: a tar archive, unpacked onto it at its first boot (configuration.py)."""
@@ -75,15 +77,14 @@ class Machine:
         """Switch it on; fine when it is. It goes on when this process ends: `stop` switches it off."""
         if self.pid is not None:
             return
-        (self.folder / "qmp").unlink(missing_ok=True)
         inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         with (self.folder / "qemu.log").open("ab") as log:
             process = subprocess.Popen(
-                [*inside, *self._command()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                [*inside, sys.executable, "-m", "lab.vm.keeper", str(self.folder), *self._command()],
+                cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         (self.folder / "qemu.pid").write_text(str(process.pid))
-        time.sleep(0.5)
+        time.sleep(1.0)
         if process.poll() is not None:
             said = (self.folder / "qemu.log").read_text()[-600:]
             raise LabError(f"machine {self.name}: QEMU ended with {process.returncode}: {said.strip()}")
@@ -99,7 +100,8 @@ class Machine:
             "-object", f"memory-backend-file,id=erst,mem-path={self.folder}/erst,size={_ERST_BYTES},share=on",
             "-device", "acpi-erst,memdev=erst", "-device", "virtio-rng-pci",
             "-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console",
-            "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off",
+            "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off", "-no-reboot",
+            "-qmp", f"unix:{self.folder}/events,server=on,wait=off",
         ]  # fmt: skip
         card = f"virtio-net-pci,mq=on,rss=on,vectors={2 * QUEUES + 2},romfile="
         for number, nic in enumerate(self.nics):

@@ -34,7 +34,8 @@ class Seat:
 def seat_of(name: str) -> Seat:
     """The machine that takes, or may take, a router's place. Nothing is changed."""
     who = router(name)
-    interfaces = ["eth0", *(mine.interface for mine, _far, _link in ends_of(name))]
+    # In the order in which the machine numbers its cards.
+    interfaces = sorted({"eth0", *(mine.interface for mine, _far, _link in ends_of(name))})
     nics = tuple(
         Nic(f"t-{port}", f"52:54:00:77:{who.number:02x}:{number:02x}") for number, port in enumerate(interfaces)
     )
