@@ -21,7 +21,7 @@ from fleet.people.roles import Role
 from tests.changes import builders
 from tests.changes.api_client import Program, token
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]  # who may is asked before any row: once is enough
 
 NOBODY: frozenset[str] = frozenset()  # no role gives it: a right of Django's own is wanted (superusers have it)
 ALL = frozenset({"none", *Role})
