@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], l
     while time.monotonic() - started < limit_s:
         waiting = [n for n in waiting if any(have < want for have, want in zip(
             lifecycle.routes_in_kernel(n), (lab.prefixes4, lab.prefixes6), strict=True))]  # fmt: skip
-        if not waiting and neighbours_see(name):
+        if not waiting and neighbours_see(name) and lets_in(router(name)):
             silent = unreachable_flows(FLOWS)
             if not silent:
                 progress(f"{name} is a machine, the ring converged after {time.monotonic() - started:.1f} s")
@@ -106,6 +107,15 @@ def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], l
         f"ring with the machine {name}: not converged after {limit_s:.0f} s; without full tables:"
         f" {', '.join(waiting) or 'none'}; flows without an answer: {', '.join(silent)}; see {STATE / name}/console.log"
     )
+
+
+def lets_in(who: Router) -> bool:
+    """Does its SSH server answer? It comes after the routing."""
+    try:
+        with socket.create_connection((who.management_address, 22), timeout=20) as door:
+            return door.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def neighbours_see(name: str) -> bool:
