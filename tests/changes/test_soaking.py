@@ -107,10 +107,10 @@ def test_the_page_draws_each_metric_with_its_reason(run: Run, author: User) -> N
     target = TargetRun.objects.get(run=run, name="bly")
     said = {name: soaking_judge.as_json(one) for name, one in soaked.items()}
     drawn = {p.metric: p for p in page.plots(target, said, NOW)}
-    assert set(drawn) == {"slab", "memory", "cpu per gbps", "lost"} - {"memory"}
-    assert drawn["slab"].words.startswith("fail: grows +")
-    assert "a leak" in drawn["slab"].reasons[0]
-    assert {p.after for p in drawn["slab"].points} == {True, False}
+    assert set(drawn) == {"Slab", "CPU per Gb/s", "Lost packets"}
+    assert drawn["Slab"].words.startswith("fail: grows +")
+    assert "a leak" in drawn["Slab"].reasons[0]
+    assert {p.after for p in drawn["Slab"].points} == {True, False}
     client = Client()
     client.force_login(author)
     html = client.get(reverse("soak", args=[run.revision.change_id, "bly"])).content.decode()

@@ -44,12 +44,12 @@ class ShownCard:
     past: Drawn | None
 
     @property
-    def findings(self) -> list[tuple[str, str, str, tuple[str, ...], tuple[str, ...]]]:
-        """Icon, tone, verdict with words, reasons, advice."""
+    def findings(self) -> list[tuple[str, str, str, str, tuple[str, ...], tuple[str, ...]]]:
+        """Icon, tone, verdict, words, reasons, advice."""
         made = []
         for one in self.found.findings:
             icon, tone = _MARKS.get(one.says, ("alarm", "care"))
-            made.append((icon, tone, f"{one.says}: {one.words}", tuple(map(str, one.reasons)), one.advice))
+            made.append((icon, tone, one.says.value, one.words, tuple(map(str, one.reasons)), one.advice))
         return made
 
     @property

@@ -20,6 +20,7 @@ WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 220, 70, 14, 26
 MOST_POINTS = 300
 DAY = timedelta(days=1)
 _UNITS = {"slab": "kB", "memory": "kB", "cpu_per_gbps": "CPU s per Gbit", "lost": "packets/s"}
+_NAMES = {"slab": "Slab", "memory": "Memory in use", "cpu_per_gbps": "CPU per Gb/s", "lost": "Lost packets"}
 _TONES = {"pass": ("check", "good"), "fail": ("alarm", "alarm"), "error": ("alarm", "alarm")}
 
 
@@ -101,7 +102,7 @@ def plot(metric: str, found: Sequence[Sample], changed: float, said: Mapping[str
             middles.append((x(side[0].at), x(side[-1].at), y(median(s.value for s in side))))
     icon, tone = _TONES.get(str((said or {}).get("verdict")), ("unsure", "calm"))
     return Plot(
-        metric=metric.replace("_", " "), unit=_UNITS.get(metric, ""),
+        metric=_NAMES.get(metric, metric), unit=_UNITS.get(metric, ""),
         points=tuple(Point(x(s.at), y(s.value), s.at >= changed) for s in points), middles=tuple(middles),
         changed_x=x(changed), low=_short(low), high=_short(high),
         began=datetime.fromtimestamp(first, UTC), ended=datetime.fromtimestamp(last, UTC),
