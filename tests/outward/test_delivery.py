@@ -361,3 +361,29 @@ def test_a_round_asks_a_constant_number_of_queries(change: Change, at: Clock) ->
         say(change, at, text=str(n))
     assert asked() <= 20  # 630 deliveries: SQLite takes 999 values at once
     assert asked() == idle
+
+
+def test_with_celery_the_doubtful_have_a_lane_of_their_own(
+    change: Change, at: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fleet.celery import app
+    from fleet.outward import tasks
+
+    endpoint(None, at, "new")
+    well = endpoint(None, at, "well")
+    Endpoint.objects.filter(pk=well.pk).update(ok_at=at())
+    down = endpoint(None, at, "down")
+    Endpoint.objects.filter(pk=down.pk).update(ok_at=at(), failures=1)
+    say(change, at)
+    sent: list[tuple[str, int]] = []
+    for name in ("well", "doubtful"):
+        task = getattr(tasks, name)
+        monkeypatch.setattr(task, "apply_async", lambda args, expires, name=name: sent.append((name, args[1])))
+        assert app.conf.task_routes[task.name]["queue"] == {"well": "outward", "doubtful": "doubtful"}[name]
+    rounds.enqueue(at())
+    names = dict(Endpoint.objects.values_list("pk", "name"))
+    assert sorted((lane, names[pk]) for lane, pk in sent) == [
+        ("doubtful", "down"),
+        ("doubtful", "new"),
+        ("well", "well"),
+    ]
