@@ -42,7 +42,7 @@ SCHEMA.config.generation.update(allow_x00=False)  # JSON may hold it, PostgreSQL
 ALWAYS = {"get_me", "get_changes", "post_change_approve", "post_changes", "get_change_why", "put_window"}
 # Made-up requests of each operation, and for how long: API_SECONDS=30 looks longer.
 EXAMPLES = 10
-SECONDS = float(os.environ.get("API_SECONDS", "0.3"))
+SECONDS = float(os.environ.get("API_SECONDS", "0.2"))
 LEAST = 3
 
 
