@@ -51,6 +51,8 @@ app.conf.update(
         "slipway.tick": {"queue": "tick"},
         "slipway.collect": {"queue": "collect"},
         "slipway.collect_all": {"queue": "collect"},
+        "slipway.sample": {"queue": "collect"},
+        "slipway.look_at_queues": {"queue": "collect"},
         # Others answer when they like: nothing of ours stands behind them, nor who answers behind who does not.
         "slipway.outward": {"queue": "outward"},
         "slipway.outward_well": {"queue": "outward"},
