@@ -18,9 +18,9 @@ from lab.tickets.receiver import Receiver
 from lab.tickets.server import Fake, Site
 from lab.tickets.servicenow import ServiceNow
 from tests.changes import builders
-from tests.outward.conftest import Clock
+from tests.outward.conftest import Clock, make_system
 from tests.outward.test_delivery import endpoint, go, say
-from tests.outward.test_tickets_servicenow import make_system, submit
+from tests.outward.test_tickets_servicenow import submit
 
 pytestmark = pytest.mark.django_db
 FORM = {"name": "chat", "url": "https://chat.example.net/hook", "events": "change.*\ntarget.stuck",
