@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "fleet.api",
     "fleet.changes",
     "fleet.outward",
+    "fleet.netboot",
     "fleet.notices",
 ]
 MIDDLEWARE = [
@@ -199,7 +200,7 @@ SLIPWAY_PROVIDER = os.environ.get("SLIPWAY_PROVIDER", "")
 # 1: only by HTTPS; cookies are sent over nothing else, and browsers remember it for a year.
 _HTTPS = os.environ.get("SLIPWAY_HTTPS", "0") == "1"
 SECURE_SSL_REDIRECT = _HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$"]  # asked by what runs the containers, beside the proxy
+SECURE_REDIRECT_EXEMPT = [r"^health$", r"^ready$", r"^boot/"]  # asked by what runs the containers, beside the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
@@ -231,6 +232,7 @@ SLIPWAY_TICK_SECONDS = float(os.environ.get("SLIPWAY_TICK_SECONDS", "2"))
 SLIPWAY_COLLECT_SECONDS = float(os.environ.get("SLIPWAY_COLLECT_SECONDS", "3600"))
 # A directory with the user's own rows, advisories and withdrawals (docs/compat.md), beside those that are shipped.
 SLIPWAY_COMPAT_DIR = os.environ.get("SLIPWAY_COMPAT_DIR", "")
+SLIPWAY_NETBOOT_DIR = os.environ.get("SLIPWAY_NETBOOT_DIR", "")
 SLIPWAY_REDIS_URL = os.environ.get("SLIPWAY_REDIS_URL", "redis://127.0.0.1:6379/0")
 # Internal networks that webhooks and ticket systems may be in; everything else that is no address of the Internet is
 # refused, so that who may add an address cannot reach what only Slipway can.

@@ -16,5 +16,6 @@ urlpatterns = [
     path("", include("fleet.metrics.urls")),
     path("", include("fleet.notices.urls")),
     path("", include("fleet.outward.urls")),
+    path("", include("fleet.netboot.views")),
     path("", include("fleet.changes.urls")),
 ]

@@ -37,6 +37,7 @@ _PART = re.compile(r"^(?:Panic|Oops|Emergency)#(\d+) Part(\d+)\b.*$", re.MULTILI
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _SECRET_LINE = re.compile(r"command line:", re.IGNORECASE)
 _KEPT, _MOST_NAMES = 8_000, 40
+_LISTS = ("functions", "modules", "loaded")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def of_data(value: Json) -> Panic | None:
     """What `data` wrote; None for anything else."""
     if not isinstance(value, Mapping) or not isinstance(value.get("headline"), str):
         return None
-    lists = (tuple(str(v) for v in value.get(key) or ()) for key in ("functions", "modules", "loaded"))
-    return Panic(value["headline"], *lists, text=str(value.get("text") or ""))
+    functions, modules, loaded = (tuple(str(v) for v in value.get(key) or ()) for key in _LISTS)
+    return Panic(value["headline"], functions, modules, loaded, str(value.get("text") or ""))
 
 
 def read(text: str) -> Panic | None:

@@ -21,6 +21,8 @@ DRIVERS: Mapping[str, str] = {
     "firmware": "playbooks.firmware.driver:Firmware",
     "kernel": "playbooks.kernel.driver:Kernel",
     "kernel-default": "playbooks.kernel.default:KernelDefault",
+    "netboot": "playbooks.netboot.driver:Netboot",
+    "netboot-default": "playbooks.netboot.driver:NetbootDefault",
     "nic": "playbooks.nic.driver:Nic",
     "reboot": "playbooks.reboot.driver:Reboot",
     "restart": "playbooks.reboot.driver:Restart",

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet import clock, logs
-from fleet.changes import last_words, neighbours, soaking_judge, transitions, way_back
+from fleet.changes import aftermath, neighbours, silent, soaking_judge, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
 from fleet.core import preconditions
@@ -217,7 +217,7 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
     value = soaking_judge.attend(job.target, [s.planned for s in job.steps], value, now())
     act = perform if step.undoes_id is None else perform_rollback
     outcome = act(driver, session, value, sent=step.sent_at is not None, deadline_s=deadline_s, write_ahead=ahead)
-    outcome = last_words.attached(job.steps, session, value, outcome, now())
+    outcome = aftermath.looked_into(job.steps, hand, session, value, outcome, now())
     return _mended(hand, session, value, outcome, now=now) if step.verb == "verify" else outcome
 
 
@@ -253,7 +253,7 @@ def as_value(job: Job, step: StepRun, now: datetime) -> Step:
     origin = next((s for s in job.steps if s.pk == step.undoes_id), step)
     baseline = next((s for s in job.steps if s.verb == "baseline"), None)
     drain = next((s for s in job.steps if s.verb == "drain" and not s.back), None)
-    planned = planning.step_from_json(step.planned)
+    planned = silent.longer(step, planning.step_from_json(step.planned), now)
     # On the way back the device is compared with how it was, not with what the change wanted it to be.
     checks = tuple(replace(c, expect=None) for c in job.checks) if step.back else job.checks
     return Step(

@@ -106,6 +106,7 @@ _PHASES: Mapping[str, TargetState] = {
     "verify": _T.VERIFYING,
     "undrain": _T.UNDRAINING,
     "soak": _T.SOAKING,
+    "netboot-default": _T.SOAKING,
     "kernel-default": _T.SOAKING,  # what soaked becomes the default: no traffic is moved for it
 }
 

@@ -16,6 +16,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "router-restart": {},
     "daemon-restart": {},
     "nic-queues": {"queues": 4},
+    "netboot-kernel": {"target": "new", "release": "6.1.0-56-amd64"},
     "nic-firmware": {
         "tool": "devlink", "interface": "eth1", "version": "7.4.1", "file": "intel/x.bin", "sha256": "ab" * 32,
     },  # fmt: skip
@@ -72,7 +73,8 @@ def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> No
     assert verbs[:2] == ["baseline", "drain"]
     assert verbs.index("verify") < verbs.index("undrain") and "soak" in verbs
     # A kernel that soaked becomes the default; nothing else comes after the soak.
-    assert verbs[verbs.index("soak") + 1 :] == (["kernel-default"] if "kernel" in verbs else [])
+    kept = [f"{verb}-default" for verb in ("kernel", "netboot") if verb in verbs]
+    assert verbs[verbs.index("soak") + 1 :] == kept
     assert [step.params["group"] for step in recipe.steps if step.verb == "undrain"] == ["igp", "bgp"]
     assert read_recipe(recipe_path(name)).name == name
 

@@ -1,0 +1,35 @@
+"""The scripts that iPXE runs. Pure.
+
+Addresses in them are relative: nothing of a request is repeated in an answer. No colon may stand in one (the MAC is
+written with dashes): iPXE takes what is before it for a scheme and downloads nothing (seen with Debian 12).
+"""
+
+from fleet.netboot.serving import Served
+
+
+def start() -> str:
+    """Say who you are: the address of the port that boots, and the machine's UUID."""
+    return "#!ipxe\nchain host.ipxe?mac=${netX/mac:hexhyp}&uuid=${uuid} || goto failed\n:failed\n" + _again("no answer")
+
+
+def script(served: Served) -> str:
+    """Boot this target. A download that fails asks again: what was to be tried once is then the default."""
+    target, files = served.target, f"files/{served.target.pk}"
+    asks = "mac=${netX/mac:hexhyp}"
+    lines = [
+        "#!ipxe",
+        f"echo Slipway: {served.host.router.name} boots {target.name}{' once' if served.once else ''}",
+        f"kernel {files}/kernel?{asks} {'initrd=initrd ' if target.initrd else ''}{target.cmdline} || goto failed",
+    ]
+    if target.initrd:
+        lines.append(f"initrd --name initrd {files}/initrd?{asks} || goto failed")
+    lines += ["boot || goto failed", ":failed", ""]
+    return "\n".join(lines) + _again(f"{target.name} could not be booted")
+
+
+def failing(words: str) -> str:
+    return "#!ipxe\n" + _again(words)
+
+
+def _again(words: str) -> str:
+    return f"echo Slipway: {words}\nsleep 10\nchain host.ipxe?mac=${{netX/mac:hexhyp}}&uuid=${{uuid}}\n"

@@ -1,0 +1,1 @@
+"""Diskless hosts: another kernel is another boot target on Slipway's side, tried once."""

@@ -1,0 +1,160 @@
+"""The way to a machine that says nothing: its management controller, by IPMI (ipmitool) or Redfish (HTTPS).
+
+Two things are asked of it: what the serial console shows, and one power cycle. A machine whose boot was tried once
+comes back on the old kernel by that. The password goes by the environment of ipmitool or a header, never in a command line.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet.core.model import Json, Reason
+from playbooks.base import Impossible, Refused, Unreachable
+
+_TIMEOUT_S = 20.0
+_MOST = 400_000
+_RESETS = ("PowerCycle", "ForceRestart")
+
+
+@dataclass(frozen=True)
+class Console:
+    """A management controller. `credential`: where the password lies, as for a device ("file:/path", "env:NAME")."""
+
+    device: str
+    kind: str  # "ipmi" | "redfish" | "serial"
+    address: str
+    port: int
+    username: str
+    credential: str
+
+
+def password(console: Console) -> str:
+    """The secret behind the reference. Raises Impossible, naming the reference only."""
+    kind, _, where = console.credential.partition(":")
+    try:
+        found = Path(where).read_text().strip() if kind == "file" else os.environ.get(where, "")
+    except OSError:
+        found = ""
+    if kind not in {"file", "env"} or not found:
+        found = f"no password at {console.credential}"
+        raise Impossible(Reason(f"console of {console.device}", found, "one that is there"))
+    return found
+
+
+def last_lines(console: Console, *, seconds: float = 8.0) -> str:
+    """What the serial console shows within so long; "" where this kind cannot be listened to. Never raises."""
+    if console.kind != "ipmi":
+        return ""
+    try:
+        environment = {**os.environ, "IPMI_PASSWORD": password(console)}
+        _run(_ipmi(console, "sol", "deactivate"), environment, _TIMEOUT_S)  # a session that somebody left open
+        out = _run(_ipmi(console, "sol", "activate"), environment, seconds).stdout
+    except subprocess.TimeoutExpired as ended:  # it never ends by itself: this is how listening is over
+        out = ended.stdout or b""
+    except (Impossible, OSError):
+        return ""
+    return out[-_MOST:].decode(errors="replace")
+
+
+def power_cycle(console: Console) -> str:
+    """Switch it off and on, once; what was done, in words. Raises Unreachable, Refused, Impossible."""
+    match console.kind:
+        case "ipmi":
+            return _ipmi_cycle(console)
+        case "redfish":
+            return _redfish_cycle(console)
+        case _:
+            found = f"a {console.kind} console, which switches nothing"
+            raise Impossible(Reason(f"power of {console.device}", found, "IPMI or Redfish"))
+
+
+def _ipmi(console: Console, *words: str) -> list[str]:
+    where = ["-H", console.address, "-p", str(console.port), "-U", console.username, "-E"]
+    return ["ipmitool", "-I", "lanplus", *where, *words]
+
+
+def _run(argv: list[str], environment: dict[str, str], timeout_s: float) -> "subprocess.CompletedProcess[bytes]":
+    """ipmitool with an argument list; no shell sees what an inventory says."""
+    return subprocess.run(  # noqa: S603
+        argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+    )
+
+
+def _ipmi_cycle(console: Console) -> str:
+    if shutil.which("ipmitool") is None:
+        raise Impossible(Reason("ipmitool", "found none", "the program", "apt-get install ipmitool"))
+    environment = {**os.environ, "IPMI_PASSWORD": password(console)}
+    try:
+        said = _run(_ipmi(console, "chassis", "power", "cycle"), environment, _TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise Unreachable(Reason(f"console of {console.device}", "no answer", "an answer by IPMI")) from None
+    words = " ".join((said.stdout + said.stderr).decode(errors="replace").split())[:200]
+    if said.returncode:
+        unreachable = re.search(r"Unable to establish|timeout", words, re.IGNORECASE)
+        error = Unreachable if unreachable else Refused
+        found = words or f"status {said.returncode}"
+        raise error(Reason(f"console of {console.device}", found, "a power cycle by IPMI"))
+    return f"power cycle by IPMI: {words}"
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """No redirect is followed: the password would go along."""
+
+    def redirect_request(self, *args: Any, **more: Any) -> None:
+        return None
+
+
+def _redfish_cycle(console: Console) -> str:
+    system = _system(console)
+    actions = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
+    allowed = actions.get("ResetType@Redfish.AllowableValues") or list(_RESETS)
+    kind = next((reset for reset in _RESETS if reset in allowed), None)
+    target = actions.get("target")
+    if kind is None or not isinstance(target, str):
+        raise Impossible(Reason(f"power of {console.device}", f"resets {allowed}"[:200], " or ".join(_RESETS)))
+    _redfish(console, target, {"ResetType": kind})
+    return f"{kind} by Redfish"
+
+
+def _system(console: Console) -> dict[str, Any]:
+    """The one system behind this service; a chassis of several is refused: the wrong one could be switched off."""
+    members = _redfish(console, "/redfish/v1/Systems").get("Members", [])
+    if len(members) != 1:
+        found, remedy = f"{len(members)} systems", "Name the address of its own controller."
+        raise Impossible(Reason(f"Redfish of {console.device}", found, "one", remedy))
+    return _redfish(console, str(members[0].get("@odata.id", "")))
+
+
+def _redfish(console: Console, path: str, body: Json = None) -> dict[str, Any]:
+    """One request; TLS is verified, unless the address is loopback (tests). Raises Unreachable, Refused."""
+    if not re.fullmatch(r"/redfish/[A-Za-z0-9._/#@%-]{1,300}", path):
+        raise Refused(Reason(f"Redfish of {console.device}", f"a path {path[:60]!r}", "one below /redfish/"))
+    host = f"[{console.address}]" if ":" in console.address else console.address
+    scheme = "http" if console.address in {"127.0.0.1", "::1"} else "https"
+    basic = base64.b64encode(f"{console.username}:{password(console)}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json", "Accept": "application/json"}
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(f"{scheme}://{host}:{console.port}{path}", data, headers)  # noqa: S310
+    opener = urllib.request.build_opener(_Stays, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
+    try:
+        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+            text = answer.read(_MOST)
+    except urllib.error.HTTPError as error:
+        raise Refused(Reason(f"Redfish of {console.device}", f"HTTP {error.code} to {path}", "an answer")) from None
+    except (OSError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}"[:200]
+        raise Unreachable(Reason(f"console of {console.device}", found, "an answer by Redfish")) from None
+    try:
+        found_json = json.loads(text or b"{}")
+    except ValueError:
+        found_json = {}
+    return found_json if isinstance(found_json, dict) else {}

@@ -1,0 +1,159 @@
+"""The way to a machine that says nothing: a Redfish service and an ipmitool of our own, well and badly behaved."""
+
+import base64
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playbooks import oob
+from playbooks.base import DeviceError, Impossible, Refused, Unreachable
+from playbooks.oob import Console
+
+SYSTEM = {
+    "Actions": {
+        "#ComputerSystem.Reset": {
+            "target": "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset",
+            "ResetType@Redfish.AllowableValues": ["On", "ForceOff", "ForceRestart"],
+        }
+    }
+}
+
+
+class Controller(ThreadingHTTPServer):
+    """`answers`: path > (status, body); what was posted is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, tuple[int, Any]] = {
+            "/redfish/v1/Systems": (200, {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]}),
+            "/redfish/v1/Systems/1": (200, SYSTEM),
+            "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset": (204, None),
+        }
+        self.posted: list[tuple[str, Any]] = []
+        self.logins: set[str] = set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Controller
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((self.path, json.loads(body)))
+        self._answer()
+
+    def _answer(self) -> None:
+        self.server.logins.add(base64.b64decode(self.headers["Authorization"].split()[1]).decode())
+        status, body = self.server.answers.get(self.path, (404, None))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "http://127.0.0.1:1/redfish/v1/elsewhere")
+        self.end_headers()
+        if body is not None:
+            self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing on the test's output."""
+
+
+@pytest.fixture
+def controller() -> Iterator[Controller]:
+    server = Controller()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    (tmp_path / "password").write_text("hunter2\n")
+    return f"file:{tmp_path}/password"
+
+
+def redfish(controller: Controller, secret: str) -> Console:
+    return Console("bly", "redfish", "127.0.0.1", controller.server_address[1], "ops", secret)
+
+
+def test_redfish_resets_the_one_system_by_what_it_allows(controller: Controller, secret: str) -> None:
+    assert oob.power_cycle(redfish(controller, secret)) == "ForceRestart by Redfish"
+    path = "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"
+    assert controller.posted == [(path, {"ResetType": "ForceRestart"})]
+    assert controller.logins == {"ops:hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "error", "words"),
+    [
+        (
+            "/redfish/v1/Systems",
+            (200, {"Members": [{"@odata.id": "/a"}, {"@odata.id": "/b"}]}),
+            Impossible,
+            "2 systems",
+        ),
+        ("/redfish/v1/Systems", (401, None), Refused, "HTTP 401"),
+        ("/redfish/v1/Systems", (302, None), Refused, "HTTP 302"),
+        ("/redfish/v1/Systems", (200, b"<html>"), Impossible, "0 systems"),
+        ("/redfish/v1/Systems/1", (200, {}), Impossible, "resets"),
+        ("/redfish/v1/Systems", (200, {"Members": [{"@odata.id": "http://x/"}]}), Refused, "a path"),
+    ],
+)
+def test_a_controller_that_misbehaves_switches_nothing(
+    controller: Controller, secret: str, path: str, answer: Any, error: type[DeviceError], words: str
+) -> None:
+    controller.answers[path] = answer
+    with pytest.raises(error, match=words):
+        oob.power_cycle(redfish(controller, secret))
+    assert not controller.posted
+
+
+def test_nobody_there_is_unreachable_and_no_password_is_said_without_it(secret: str) -> None:
+    with pytest.raises(Unreachable):
+        oob.power_cycle(Console("bly", "redfish", "127.0.0.1", 1, "ops", secret))
+    with pytest.raises(Impossible, match="no password at file:/nowhere"):
+        oob.power_cycle(Console("bly", "redfish", "127.0.0.1", 1, "ops", "file:/nowhere"))
+    with pytest.raises(Impossible, match="switches nothing"):
+        oob.power_cycle(Console("bly", "serial", "127.0.0.1", 1, "ops", secret))
+
+
+IPMITOOL = """\
+#!/bin/sh
+echo "$@" >> {log}
+[ "$IPMI_PASSWORD" = hunter2 ] || {{ echo "Error: Unable to establish IPMI v2 / RMCP+ session"; exit 1; }}
+case "$*" in
+*"sol activate"*) echo "[SOL Session operational.]"; echo "Kernel panic - not syncing: Fatal exception"; sleep 30;;
+*"power cycle"*) echo "Chassis Power Control: Cycle";;
+esac
+"""
+
+
+@pytest.fixture
+def ipmitool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ipmitool of our own; what it was called with is in the file that is returned."""
+    log, program = tmp_path / "called", tmp_path / "bin" / "ipmitool"
+    program.parent.mkdir()
+    program.write_text(IPMITOOL.format(log=log))
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return log
+
+
+def test_ipmi_reads_the_console_and_switches_the_power_and_tells_no_password(ipmitool: Path, secret: str) -> None:
+    console = Console("bly", "ipmi", "192.0.2.9", 623, "ops", secret)
+    assert "Kernel panic" in oob.last_lines(console, seconds=1.0)
+    assert oob.power_cycle(console) == "power cycle by IPMI: Chassis Power Control: Cycle"
+    called = ipmitool.read_text()
+    assert "-H 192.0.2.9 -p 623 -U ops -E chassis power cycle" in called and "hunter2" not in called
+    with pytest.raises(Unreachable):
+        (Path(secret.removeprefix("file:"))).write_text("wrong")
+        oob.power_cycle(console)
