@@ -75,7 +75,7 @@ class Diagnosis:
         if not found:
             return ()
         inputs = {key: value for one in found for key, value in one.inputs.items()}
-        inputs["queues"] = max(int(one.inputs.get("queues", 1)) for one in found)
+        inputs["spread"] = any(one.inputs.get("spread") for one in found)
         return (Repair(found[0].recipe, inputs, found[0].targets, ()),)
 
 
@@ -271,7 +271,7 @@ def _table_skewed(case: _Case) -> Finding | None:
     )
     words = f"The indirection table {said}: of {over} queues {spread.effective:.1f} are in effect used."
     reason = Reason(f"{case.card.name}, indirection table", f"it {said}", f"{len(rss.table)} buckets, even over {over}")
-    return Finding(Says.TABLE_SKEWED, words, (reason,), (), remedies.equal_table(case.device, case.card, over))
+    return Finding(Says.TABLE_SKEWED, words, (reason,), (), remedies.equal_table(case.device, case.card))
 
 
 def _too_few_queues(case: _Case) -> Finding | None:

@@ -52,19 +52,19 @@ def more_queues(device: str, card: Card, machine: Machine, wanted: int) -> tuple
     return _request(device, card, queues=wanted, spread=True, **_pinned(machine, wanted)), ()
 
 
-def equal_table(device: str, card: Card, queues: int) -> Repair | None:
+def equal_table(device: str, card: Card) -> Repair:
     """The same number of buckets for every queue."""
-    return _request(device, card, queues=card.queues or queues, spread=True)
+    return _request(device, card, spread=True)
 
 
 def hash_ports(device: str, card: Card) -> Repair:
     """Addresses and ports, for UDP of both families: TCP has them on every card."""
-    return _request(device, card, queues=card.queues or 1, udp="sdfn")
+    return _request(device, card, spread=False, udp="sdfn")
 
 
 def spread_interrupts(device: str, card: Card, machine: Machine) -> Repair:
     """One CPU for each queue, kept from irqbalance."""
-    return _request(device, card, queues=card.queues or 1, **_pinned(machine, card.queues or 1))
+    return _request(device, card, spread=False, **_pinned(machine, card.queues or 1))
 
 
 def entropy_advice(flows: Iterable[Flow]) -> tuple[str, ...]:

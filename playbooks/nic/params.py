@@ -38,7 +38,9 @@ class NicParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     interface: str = Field(default="all", pattern=r"^[A-Za-z0-9_.*?\[\]-]{1,60}$", description="name, pattern or all")
-    queues: int | None = Field(default=None, ge=1, le=1024, strict=True, description="combined, or rx and tx alike")
+    queues: Annotated[int | None, BeforeValidator(lambda given: None if given == 0 else given)] = Field(
+        default=None, ge=1, le=1024, strict=True, description="combined, or rx and tx alike; 0: as they are"
+    )
     rx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="receive queues")
     tx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="transmit queues")
     rings_rx: int | None = Field(default=None, ge=1, le=65536, strict=True, description="receive descriptors")

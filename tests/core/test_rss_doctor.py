@@ -144,7 +144,7 @@ def test_a_table_that_leaves_queues_out() -> None:
     found = diagnose("r1", card, ROUTER)
     assert says(found) == [Says.TABLE_SKEWED]
     assert "leaves out queue(s) 2, 3, 4, 5, 6, 7" in words(found)
-    assert found.repairs[0].inputs == {"interface": "eth0", "queues": 8, "spread": True}
+    assert found.repairs[0].inputs == {"interface": "eth0", "spread": True}
 
 
 def test_a_table_of_an_82599_with_63_rings_is_not_skewed() -> None:
