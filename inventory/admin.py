@@ -148,10 +148,17 @@ class ArtifactAdmin(ModelAdmin):
 
 @admin.register(models.UcsDomain)
 class UcsDomainAdmin(ModelAdmin):
-    list_display = ("name", "site", "address", "port", "credential")
+    list_display = ("name", "site", "address", "port", "credential", "version", "collected_at")
     list_filter = ("site",)
     list_select_related = ("site", "credential")
     search_fields = ("name",)
+    readonly_fields = ("version", "collected_at")
+
+
+@admin.register(models.AdapterLimit)
+class AdapterLimitAdmin(ModelAdmin):
+    list_display = ("model", "receive", "transmit", "completions", "source")
+    search_fields = ("model",)
 
 
 @admin.register(models.AdapterPolicy)

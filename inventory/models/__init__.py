@@ -24,17 +24,28 @@ from inventory.models.queue_looks import QueueLook
 from inventory.models.routers import DeviceKind, External, Router, Suite
 from inventory.models.samples import Sample, Sampled
 from inventory.models.software import Daemon, Module, Package, Software
-from inventory.models.ucs import AdapterPolicy, ServiceProfile, UcsDomain
+from inventory.models.ucs import (
+    AdapterLimit,
+    AdapterPolicy,
+    Blade,
+    FirmwarePack,
+    MaintenancePolicy,
+    ServiceProfile,
+    UcsDomain,
+    Vnic,
+)
 
 __all__ = [
-    "NAME_PATTERN", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become", "Card",
+    "NAME_PATTERN", "AdapterLimit", "AdapterPolicy", "Artifact", "ArtifactKind", "Assignment", "Beacon", "Become",
+    "Blade", "Card",
     "CollectionFailure", "CollectionRun", "Console",
     "ConsoleKind", "Cpu", "Credential", "Customer",
-    "CustomerCircuit", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "Flavour",
-    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "Module", "NetboxImport",
+    "CustomerCircuit", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "FirmwarePack", "Flavour",
+    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "MaintenancePolicy", "Module",
+    "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",
     "Profile", "ProfileKind", "ProviderCircuit", "ProviderImpact", "ProviderMaintenance",
     "ProviderStatus", "QueueLook", "Router", "Sample", "Sampled", "SavedFilter", "ServiceProfile",
     "Side", "Site", "Software", "Suite",
-    "UcsDomain", "check_time_zone", "digest_of", "name_is_plain",
+    "UcsDomain", "Vnic", "check_time_zone", "digest_of", "name_is_plain",
 ]  # fmt: skip

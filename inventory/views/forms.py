@@ -142,7 +142,7 @@ class BeaconForm(ModelForm):
 class UcsDomainForm(ModelForm):
     class Meta:
         model = models.UcsDomain
-        fields = ("name", "site", "address", "port", "credential")
+        fields = ("name", "site", "address", "port", "credential", "certificate")
 
 
 class AdapterPolicyForm(ModelForm):

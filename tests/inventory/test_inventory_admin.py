@@ -32,7 +32,8 @@ def observed(fleet: Callable[[int], None], now: datetime) -> models.Observation:
 
 def test_every_model_is_there() -> None:
     assert {model.__name__ for model in MODELS} == {
-        "AdapterPolicy", "Artifact", "Assignment", "Beacon", "Card", "CollectionRun", "Console", "Cpu", "Credential",
+        "AdapterLimit", "AdapterPolicy", "Artifact", "Assignment", "Beacon", "Card", "CollectionRun", "Console", "Cpu",
+        "Credential",
         "Customer", "ProviderCircuit", "ProviderMaintenance",
         "Daemon", "Drift", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module",
         "NetboxImport", "NetboxSource", "Nic", "Observation",

@@ -1,0 +1,1 @@
+"""Cisco UCS: adapter policies of service profiles, changed through UCS Manager."""

@@ -1,0 +1,80 @@
+"""What is sent to UCS Manager. Each looks at what it is about once more, and sends nothing where it is so already."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.core.model import Reason
+from fleet.core.ucs import Policy
+from playbooks.base import Refused
+from playbooks.ucs import ask, render
+from playbooks.ucs.client import ALREADY_THERE, Manager, NotTaken
+from playbooks.ucs.seen import Profile
+
+
+def make_copy(manager: Manager, dn: str, policy: Policy, origin: str) -> None:
+    """Have the copy be there. Nobody uses it yet, so nothing is rebooted by it. Raises Refused where it is another."""
+    found = ask.policy(manager, dn)
+    if found is None:
+        children = manager.ask(lambda handle: list(handle.query_children(in_dn=origin)))
+        try:
+            manager.commit([render.copy(dn, policy, children)], created=True)
+        except NotTaken as no:
+            if no.code != ALREADY_THERE:  # another target of the same change was faster
+                raise
+        found = ask.policy(manager, dn)
+    if found != policy:
+        shown = f"{found.receive} + {found.transmit} queues or other values" if found else "not there after its commit"
+        raise Refused(Reason(f"adapter policy {dn}", shown, f"{policy.receive} + {policy.transmit} queues"))
+
+
+def bind(manager: Manager, now: Profile, wanted: Mapping[str, tuple[str, str]]) -> None:
+    """Bind vNICs of one profile to other policies, in one commit. Refused where any other profile would reboot, or
+    this one at once."""
+    changed = []
+    for vnic in now.vnics:
+        named, _ = wanted.get(vnic.name, (vnic.named, ""))
+        if vnic.named != named:
+            changed.append((vnic.dn, named))
+    if not changed:
+        return
+    impact = manager.impact(_bound(manager, changed))
+    hit = {how: [dn for dn in dns if dn and dn != now.dn] for how, dns in impact.items()}
+    others = sorted({dn for dns in hit.values() for dn in dns})
+    if others:
+        raise Refused(Reason(f"commit for {now.name}", f"would disturb {', '.join(others)[:300]}", "it alone"))
+    if wrong := [how for how in ("reboot_immediate", "reboot_timer", "failure") if impact.get(how)]:
+        found = f"UCS Manager foretells {', '.join(wrong)}"
+        remedy = "Set a maintenance policy with user-ack on it, then plan again."
+        raise Refused(Reason(f"commit for {now.name}", found, "a reboot that waits for its acknowledgement", remedy))
+    manager.commit(_bound(manager, changed))
+
+
+def _bound(manager: Manager, changed: list[tuple[str, str]]) -> list[Any]:
+    """Fresh objects: an estimate leaves its marks on those that it was given."""
+    found = manager.ask(lambda handle: handle.query_dns(*(dn for dn, _ in changed)))
+    made = []
+    for dn, named in changed:
+        vnic = found.get(dn)
+        if vnic is None:
+            raise Refused(Reason(f"vNIC {dn}", "not there any more", "as it was a moment ago"))
+        vnic.adaptor_profile_name = named
+        made.append(vnic)
+    return made
+
+
+def acknowledge(manager: Manager, profile: str) -> None:
+    """Acknowledge the pending reboot of one profile, if it waits for it in this very moment; otherwise nothing."""
+    found = manager.ask(lambda handle: handle.query_dn(f"{profile}/ack"))
+    if found is None or found.oper_state != "waiting-for-user" or found.admin_state not in {None, "", "untriggered"}:
+        return
+    found.admin_state = "trigger-immediate"
+    manager.commit([found])
+
+
+def power_on(manager: Manager, profile: str) -> None:
+    """Give a blade its power again."""
+    found = manager.ask(lambda handle: handle.query_dn(f"{profile}/power"))
+    if found is None:
+        raise Refused(Reason(f"power of {profile}", "no such object", "one that can be set"))
+    found.state = "admin-up"  # what UCS Manager's own button sends; "up" is what it then shows
+    manager.commit([found])
