@@ -46,7 +46,9 @@ def ask(change: Change, person: AbstractBaseUser, now: datetime, *, target: str,
         return outside
     try:
         with transaction.atomic():
-            Remedy.objects.create(target=row, neighbour=neighbour, address=offer.address, asked_by=person, asked_at=now)
+            Remedy.objects.create(
+                target=row, neighbour=neighbour, address=offer.address, asked_by_id=person.pk, asked_at=now
+            )
             note = Note(person.get_username(), f"{target}: remedy asked for: {offer.words}")
             transitions.note(change.pk, "remedy asked", note, now, target_id=row.pk)
     except IntegrityError:

@@ -17,12 +17,18 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "daemon-restart": {},
     "nic-queues": {"queues": 4},
     "netboot-kernel": {"target": "new", "release": "6.1.0-56-amd64"},
+    "suite-upgrade": {"package": "frr", "version": "8.5.2-1"},
     "nic-firmware": {
-        "tool": "devlink", "interface": "eth1", "version": "7.4.1", "file": "intel/x.bin", "sha256": "ab" * 32,
-    },  # fmt: skip
+        "tool": "devlink",
+        "interface": "eth1",
+        "version": "7.4.1",
+        "file": "intel/x.bin",
+        "sha256": "ab" * 32,
+    },
     "kernel": {"release": "6.1.0-56-amd64", "version": "6.1.192-2", "source": "/srv/k.deb", "sha256": "ab" * 32},
     "kernel-cmdline": {"cmdline": "isolcpus=2-5 hugepages=64 -quiet"},
     "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
+    "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }
