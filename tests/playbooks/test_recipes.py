@@ -29,7 +29,6 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "kernel-cmdline": {"cmdline": "isolcpus=2-5 hugepages=64 -quiet"},
     "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
-    "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }
