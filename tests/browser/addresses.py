@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 Arguments = Mapping[str, Any]
-# Never end, or end the session that looks at the pages.
-LEFT_OUT = re.compile(r"(^|/)stream$|^logout/$")
+# Never end, end the session that looks at the pages, or are scripts and files for machines that boot.
+LEFT_OUT = re.compile(r"(^|/)stream$|^logout/$|^boot/")
 
 
 def patterns(entries: Any, before: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, str, tuple[str, ...]]]:
