@@ -105,6 +105,22 @@ class Blades:
     def pending(self, profile: Node) -> Node | None:
         return self.tree.get(f"{profile.dn}/ack")
 
+    def host_power(self, host: str, *, on: bool) -> None:
+        """The host on a blade has switched itself off, or on; an association that goes on has the say over it."""
+        for profile in self.tree.of_class("lsServer"):
+            if profile.props["name"] == host and profile.dn not in self.going and profile.props.get("pnDn"):
+                self.tree[profile.props["pnDn"]].props["operPower"] = "on" if on else "off"
+                self._note("host on" if on else "host off", profile)
+
+    def power_up(self, profile: Node) -> None:
+        """Somebody pressed the button: the host of an associated blade boots with what is deployed."""
+        blade = self.tree[profile.props["pnDn"]]
+        if profile.dn in self.going or blade.props["operPower"] == "on":
+            return
+        blade.props["operPower"] = "on"
+        self._note("powered on", profile)
+        self.hosts.on(profile.props["name"], queues(self.tree, blade, self.deployed[profile.dn]))
+
     def _nothing_pending(self, profile: Node) -> None:
         if self.pending(profile) is not None:
             self.tree.remove(f"{profile.dn}/ack")

@@ -18,7 +18,16 @@ _WORDS = {
     ("adaptorEthArfsProfile", "accelaratedRFS"): {"enabled", "disabled"},
     ("lsmaintMaintPolicy", "uptimeDisr"): {"immediate", "user-ack", "timer-automatic"},
     ("lsmaintAck", "adminState"): {"trigger-immediate", "trigger", "user-discard", "untriggered"},
-    ("lsPower", "state"): {"up", "down", "soft-shut-down", "cycle-immediate", "cycle-wait", "hard-reset-immediate"},
+    ("lsPower", "state"): {
+        "up",
+        "down",
+        "admin-up",
+        "admin-down",
+        "soft-shut-down",
+        "cycle-immediate",
+        "cycle-wait",
+        "hard-reset-immediate",
+    },
 }
 _CREATABLE = frozenset(
     {

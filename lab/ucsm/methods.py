@@ -116,7 +116,9 @@ class Api:
         for pair in configs.findall("pair"):
             out.append(pair)
         self.blades.settle(acknowledged=self._acknowledged(done))
-        for dn, _ in done:
+        for dn, element in done:
+            if element.tag == "lsPower" and element.get("state") == "admin-up":
+                self.blades.power_up(self.tree[dn.removesuffix("/power")])
             self.changed(dn)
 
     def _acknowledged(self, done: list[tuple[str, ET.Element]]) -> frozenset[str]:

@@ -79,6 +79,11 @@ class UcsManager:
             for listener in list(self.listeners):
                 listener.put(None)
 
+    def host_power(self, host: str, *, on: bool) -> None:
+        """The host on a blade has switched itself off, or on."""
+        with self.api.lock:
+            self.blades.host_power(host, on=on)
+
     def history(self, what: str) -> list[str]:
         """Names of the profiles to which this happened, in order: pending, acknowledged, begun, off, failed, up."""
         with self.api.lock:
