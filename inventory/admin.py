@@ -6,10 +6,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from fleet import clock
-from inventory import admin_circuits, admin_collection, admin_intent, admin_seen, models
+from inventory import admin_circuits, admin_collection, admin_intent, admin_samples, admin_seen, models
 from inventory.admin_base import InlineFormSet, ModelAdmin, TabularInline
 
-__all__ = ["admin_circuits", "admin_collection", "admin_intent", "admin_seen"]
+__all__ = ["admin_circuits", "admin_collection", "admin_intent", "admin_samples", "admin_seen"]
 
 
 @admin.register(models.FailureDomain)

@@ -45,5 +45,8 @@ def one_of_each(router: models.Router, now: datetime) -> None:
     models.SavedFilter.objects.create(owner=owner, page="devices", name="mine", query="role=edge")
     source = models.NetboxSource.objects.create(name="netbox", url="https://netbox.example.net")
     models.NetboxImport.objects.create(source=source, url=source.url, asked_by="somebody", asked_at=now)
+    models.QueueLook.objects.create(router=router, asked_by="somebody", asked_at=now)
+    models.Sample.objects.create(router=router, metric="slab", at=now, value=5.0)
+    models.Sampled.objects.create(router=router, due_at=now, until=now, why="r0")
     models.CollectionRun.objects.create(why="schedule", asked=1, started_at=now)
     models.Observation.objects.create(router=router, observed_at=now, facts={"version": 1})

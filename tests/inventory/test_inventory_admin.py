@@ -37,7 +37,8 @@ def test_every_model_is_there() -> None:
         "Customer", "ProviderCircuit", "ProviderMaintenance",
         "Daemon", "Drift", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module",
         "NetboxImport", "NetboxSource", "Nic", "Observation",
-        "Package", "Profile", "Router", "SavedFilter", "ServiceProfile", "Site", "Software", "UcsDomain",
+        "Package", "Profile", "QueueLook", "Router", "Sample", "Sampled", "SavedFilter",
+        "ServiceProfile", "Site", "Software", "UcsDomain",
     }  # fmt: skip
 
 
