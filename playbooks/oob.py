@@ -1,7 +1,7 @@
 """The way to a machine that says nothing: its management controller, by IPMI (ipmitool) or Redfish (HTTPS).
 
 Two things are asked of it: what the serial console shows, and one power cycle. A machine whose boot was tried once
-comes back on the old kernel by that. The password goes by the environment of ipmitool or a header, never in a command line.
+comes back on the old kernel by that. The password goes by the environment or a header, never in a command line.
 """
 
 import base64

@@ -75,8 +75,7 @@ class LazySession:
         self.device, self.spoke = device, False  # spoke: it was reached
 
     def _open(self) -> Session:
-        session = transport.leg_session(self.device)
-        self.spoke = True
+        session, self.spoke = transport.leg_session(self.device), True
         return session
 
     def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:

@@ -1,7 +1,7 @@
 """What a person can have done about a verification that does not pass, where Slipway must not do it by itself. Pure.
 
 One remedy so far (story S0-15): a neighbour whose kernel forwards elsewhere than its routing daemon says. A hard reset
-of the session that the route comes from installs it anew; it costs that neighbour some seconds of traffic, so people ask.
+of the session that the route comes from installs it anew; that costs some seconds of traffic there, so people ask.
 """
 
 import re

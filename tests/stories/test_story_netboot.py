@@ -1,8 +1,8 @@
 """A real machine boots over IPv6 from Slipway's boot endpoint: the old kernel, a new one once, back, and kept.
 
 QEMU with the iPXE of Debian in its network card, in a network namespace of its own: router advertisements and DHCPv6
-from a dnsmasq that is configured by what `./manage.py netboot` prints, kernels from Slipway's web server. The guest says
-which kernel it runs and restarts.
+from a dnsmasq that is configured by what `./manage.py netboot` prints, kernels from Slipway's web server. The guest
+says which kernel it runs and restarts.
 """
 
 import hashlib
@@ -147,7 +147,8 @@ def guest(
     fast = ["-accel", "kvm", "-cpu", "host"] if accelerator() == "kvm" else ["-accel", "tcg", "-cpu", "max"]
     qemu = [
         "qemu-system-x86_64", "-machine", "pc,graphics=off", *fast, "-m", "512", "-display", "none", "-nodefaults",
-        "-serial", f"file:{tmp_path}/console.log", "-boot", "n", "-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
+        "-serial", f"file:{tmp_path}/console.log", "-boot", "n",
+        "-netdev", "tap,id=n,ifname=tap0,script=no,downscript=no",
         "-device", f"virtio-net-pci,netdev=n,mac={MAC}",
     ]  # fmt: skip
     commands = (
