@@ -8,14 +8,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fleet.changes import draft_requests
 from fleet.changes.models import Change, StepRun
 from fleet.core.states import StepState
+from fleet.people.models import Grant
 from lab import netns
 from lab.netns.probes import ProbeResult, Probes
 from lab.netns.topology import MANAGEMENT_BRIDGE_ADDRESS
@@ -124,6 +126,9 @@ def stage(seat: ring.Seat, author: Any, approver: Any) -> Stage:
 
 def started(stage: Stage, kernel: Kernel, addresses: Mapping[str, str], names: tuple[str, ...]) -> Change:
     """The change, drafted, submitted, approved by somebody else, and started: all through the API."""
+    for person in (stage.author, stage.approver):
+        Grant.objects.get_or_create(person=person, role="operator")
+    draft_requests.publish()  # as the engine does when it starts
     desk, boss = Program(stage.author), Program(stage.approver)
     inputs = {
         "release": kernel.release, "version": kernel.version, "sha256": kernel.sha256,
@@ -137,7 +142,7 @@ def started(stage: Stage, kernel: Kernel, addresses: Mapping[str, str], names: t
     }
     answer = desk.post("/changes", wanted)
     assert answer.status_code == 202, answer.content
-    draft = answer.headers["Location"]
+    draft = answer.headers["Location"].partition("/api/v1")[2]
     wait_until(lambda: desk.get(draft).json()["state"] != "waiting", within_s=120, what="a draft")
     found = desk.get(draft).json()
     assert found["state"] == "drafted", found
@@ -154,6 +159,9 @@ def started(stage: Stage, kernel: Kernel, addresses: Mapping[str, str], names: t
 def probed(name: str) -> Iterator[list[ProbeResult]]:
     """Every flow of the ring is counted while the block runs; the result is put into the list at its end."""
     made: list[ProbeResult] = []
+    if (left_over := Probes.running()) is not None:  # of a run that was killed
+        with suppress(netns.LabError):
+            left_over.stop()
     probes = Probes.start()
     try:
         yield made
