@@ -43,8 +43,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite, pytes
 
 def missing() -> str | None:
     return (
-        needs.minutes()
-        or needs.root()
+        needs.root()
         or needs.program("qemu-system-x86_64", "qemu-system-x86")
         or needs.program("dnsmasq", "dnsmasq-base")
         or needs.program("busybox", "busybox-static")
