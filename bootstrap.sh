@@ -34,7 +34,7 @@ chromium            # browser tests of the pages
 fonts-liberation    # without a font Chromium shows boxes
 LIST
     # The emulator and its disk images: 60 MB, of no use to anything else.
-    [ "$more" != vm ] || printf '%s\n' qemu-system-x86 qemu-utils
+    [ "$more" != vm ] || printf '%s\n' qemu-system-x86 dnsmasq-base ipxe-qemu busybox-static qemu-utils
 }
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
