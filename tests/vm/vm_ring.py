@@ -73,7 +73,7 @@ def seat(three: tuple[Kernel, ...]) -> Iterator[ring.Seat]:
 @pytest.fixture
 def packages(three: tuple[Kernel, ...]) -> Iterator[Mapping[str, str]]:
     """Every kernel of these tests, by digest: where the machine can fetch it."""
-    broken = [kernels.broken(three[1], fault, three[0]) for fault in Fault]
+    broken = [kernels.broken(three[1], fault) for fault in Fault]
     with served.packages(MANAGEMENT_BRIDGE_ADDRESS.partition("/")[0], [*three, *broken]) as addresses:
         yield addresses
 
@@ -205,7 +205,7 @@ def test_a_kernel_that_does_not_come_up_is_gone_by_itself(
 ) -> None:
     before = on_machine("uname", "-r")
     with probed(fault.name.lower()) as results:
-        change = started(stage, kernels.broken(three[1], fault, three[0]), packages, (NAME, NEXT))
+        change = started(stage, kernels.broken(three[1], fault), packages, (NAME, NEXT))
         wait_ended(change)
     engine.kill()
     seen = targets(change)
