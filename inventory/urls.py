@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from inventory.views import blades, compat, devices, drift, edit, imports, nics, places, saved, wanted
+from inventory.views import blades, compat, devices, drift, edit, imports, nics, places, saved, ucs_calculator, wanted
 
 urlpatterns: list[URLPattern] = [
     path("devices/", devices.devices, name="inventory-devices"),
@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("ucs-domains/", blades.ucs_domains, name="inventory-ucs-domains"),
     path("adapter-policies/", blades.adapter_policies, name="inventory-adapter-policies"),
     path("service-profiles/", blades.service_profiles, name="inventory-service-profiles"),
+    path("ucs-calculator/", ucs_calculator.ucs_calculator, name="inventory-ucs-calculator"),
     path("drift/", drift.drift, name="inventory-drift"),
     path("drift.json", drift.drift_json, name="inventory-drift-json"),
     path("compat/", compat.compat, name="inventory-compat"),

@@ -155,6 +155,14 @@ def _fatal(code: str, policy: Policy, found: str, wanted: str, remedy: str = "")
     return Finding(code, Severity.FATAL, Reason(f"adapter policy {policy.name}", found, wanted, remedy))
 
 
+def linux(release: str) -> tuple[int, int] | None:
+    """(6, 1) of "6.1.0-18-amd64", what `uname -r` says; None for anything else."""
+    words = release.split("-")[0].split(".")
+    if len(words) < 2 or not all(word.isascii() and word.isdigit() and len(word) < 5 for word in words[:2]):
+        return None
+    return int(words[0]), int(words[1])
+
+
 @dataclass(frozen=True)
 class Figure:
     """One figure of the calculator, with why it is what it is."""

@@ -32,6 +32,7 @@ WITHIN = {
     "inventory-service-profiles": (
         ("inventory-adapter-policies", "Adapter policies"),
         ("inventory-ucs-domains", "UCS domains"),
+        ("inventory-ucs-calculator", "Queue calculator"),
     ),
     "inventory-sites": (("inventory-failure-domains", "Failure domains"),),
     "inventory-consoles": (("inventory-credentials", "Credentials"),),

@@ -13,7 +13,10 @@ from lab.sim.server import Door, Fleet
 
 
 class Control:
-    """Ops: inject, clear, state, states, clock, set, console, stop. Every answer has "ok"; a refusal has "error"."""
+    """Ops: inject, clear, state, states, clock, set, panic, power, console, stop.
+
+    Every answer has "ok"; a refusal has "error".
+    """
 
     def __init__(self, fleet: Fleet, *, stop: Callable[[], None]) -> None:
         self.fleet, self._stop = fleet, stop
@@ -55,15 +58,16 @@ class Control:
                 return self._panic(ask)
             case "set":
                 return self._set(ask)
+            case "power":
+                return self._power(ask)
             case "console":
                 return self._console(ask)
             case "stop":
                 self._stop()
                 return {}
             case other:
-                raise ValueError(
-                    f"op: found {other!r}, wanted inject, clear, state, states, clock, set, panic, console or stop"
-                )
+                known = "inject, clear, state, states, clock, set, panic, power, console or stop"
+                raise ValueError(f"op: found {other!r}, wanted {known}")
 
     def _inject(self, ask: dict[str, Any]) -> dict[str, Any]:
         door = self._door(ask)
@@ -114,6 +118,27 @@ class Control:
         door.machine.note("halt", panic=True, boot=door.machine.router.boots)
         door.settle()
         return {}
+
+    def _power(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """The blade's own say: `on` false takes power away until it is given again; `queues`: channels by interface,
+        taken with the next boot, at once with `now`."""
+        door = self._door(ask)
+        machine, router = door.machine, door.machine.router
+        machine.advance()
+        router.adapter |= {str(name): int(count) for name, count in (ask.get("queues") or {}).items()}
+        if ask.get("now"):
+            router.take_adapter()
+        if ask.get("on") is False:
+            router.stays_off = True
+            if router.powered:
+                router.halt(self.fleet.clock())
+                machine.note("halt", by="blade", boot=router.boots)
+        elif ask.get("on") and not router.powered and router.next_due() is None:
+            router.plan(self.fleet.clock() + router.timing.boot_s, "boot")
+        machine.note("power", on=ask.get("on"), queues=dict(router.adapter))
+        router.refresh(self.fleet.clock())
+        door.settle()
+        return {"powered": router.powered}
 
     def _console(self, ask: dict[str, Any]) -> dict[str, Any]:
         """A command typed on the console, as somebody else would: journaled with the rest, always reachable."""

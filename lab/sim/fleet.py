@@ -165,6 +165,14 @@ class SimFleet:
         """Let the kernel of a router die now, with these last words; it boots again by itself."""
         self.ask(op="panic", router=router, text=text)
 
+    def power(self, router: str, *, on: bool, queues: Mapping[str, int] | None = None) -> None:
+        """What the blade under a router does: take its power away, or give it, with these channels of its cards."""
+        self.ask(op="power", router=router, on=on, queues=dict(queues or {}))
+
+    def adapter(self, router: str, queues: Mapping[str, int]) -> None:
+        """Have its cards have these channels now: what the adapter of its blade gives."""
+        self.ask(op="power", router=router, queues=dict(queues), now=True)
+
     def journal(self) -> Sequence[Entry]:
         """Everything that reached the routers so far; `lab.sim.oracle` judges it."""
         return journal.read(self.folder / "journal.jsonl")

@@ -123,6 +123,10 @@ class Router:
     work: Work = field(default_factory=Work)
     loader: Loader = field(default_factory=lambda: Loader([KERNELS[0]]))
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
+    # On a blade: channels that its adapter gives from the next boot on (interface > combined), and whether the end of
+    # this boot is the last until somebody else gives power again.
+    adapter: dict[str, int] = field(default_factory=dict)
+    stays_off: bool = False
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
 
@@ -264,7 +268,9 @@ class Router:
         self.powered, self.daemons_at = False, None
         self.timers.clear()
         self.events = [e for e in self.events if e.what == "boot"]
-        if take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
+        if self.stays_off:
+            self.events.clear()
+        elif take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
             unreachable = active(self.behaviours, Kind.NEW_KERNEL_UNREACHABLE) is not None
             stands = self.loader.stands(self.files, self.enabled) if unreachable else 0.0
             self.plan(now + self.timing.boot_s + stands, "boot")
@@ -296,7 +302,8 @@ class Router:
         self.sysctls = dict(startup.SYSCTLS)
         for path in sorted(p for p in self.files if p.startswith("/etc/sysctl.d/") and p.endswith(".conf")):
             self.sysctls.update(parse_sysctl(self.files[path]))
-        self.nics = make_nics(self.spec, self.ports)
+        self.nics, self.stays_off = make_nics(self.spec, self.ports), False
+        self.take_adapter()
         for leak in (b for b in self.behaviours if b.kind is Kind.SLAB_LEAK):
             leak.since = now
         self.lost_before = [a + b for a, b in zip(self.lost_before, self.flow.lost, strict=True)]
@@ -304,6 +311,12 @@ class Router:
         self._boot_timers(now)
         self.start_daemons(now)
         return [argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, ""))]
+
+    def take_adapter(self) -> None:
+        """Cards have the channels that the adapter of the blade gives, and can have no others."""
+        for name, count in self.adapter.items():
+            if name in self.nics:
+                self.nics[name].channels, self.nics[name].channels_max = {"combined": count}, {"combined": count}
 
     def _boot_timers(self, now: float) -> None:
         """Enabled timers that count from the boot (OnBootSec)."""

@@ -62,6 +62,9 @@ def systemctl(ctx: Context, argv: Sequence[str]) -> Reply:
     match verb:
         case "reboot":
             return reboot(ctx, ["reboot"])
+        case "poweroff":
+            ctx.router.stays_off = True
+            return reboot(ctx, ["reboot"])
         case "daemon-reload" | "reset-failed":
             return Reply()
         case "stop" | "start" | "restart" | "enable" | "disable":

@@ -67,7 +67,7 @@ def wanted(params: UcsParams, place: Place, *, device: str, kernel: str, cpus: i
     if taken is not None and replace(taken, name=made.name) != made:
         found = f"{made.name} is there with {taken.receive} + {taken.transmit} queues, or other rings"
         raise Impossible(Reason(subject, found, "a name for the copy that is free", "Give another: `policy`."))
-    shows = ucs.on_host(made, place.limits, kernel=_number(kernel), cpus=cpus)
+    shows = ucs.on_host(made, place.limits, kernel=ucs.linux(kernel), cpus=cpus)
     return Wanted(copy, made, now, tuple(sorted(names)), place.profile, place.blade, shows.value, shows.why)
 
 
@@ -82,11 +82,3 @@ def _policy(params: UcsParams, now: Policy) -> Policy:
         transmit_ring=params.transmit_ring or now.transmit_ring,
         arfs=now.arfs if params.arfs is None else params.arfs,
     )
-
-
-def _number(release: str) -> tuple[int, int] | None:
-    """(6, 1) of "6.1.0-18-amd64"; None for anything else."""
-    words = release.split("-")[0].split(".")
-    if len(words) < 2 or not all(word.isascii() and word.isdigit() and len(word) < 5 for word in words[:2]):
-        return None
-    return int(words[0]), int(words[1])
