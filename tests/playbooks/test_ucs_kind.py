@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from fleet.core.model import Json, StepSpec
+from fleet.core.model import Json, Reason, StepSpec
 from fleet.core.ucs import KNOWN_LIMITS, Limits, Policy
 from lab.ucsm import Blade, UcsManager
 from playbooks.base import Answer, Device, Session, Step, Unreachable
 from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
-from playbooks.ucs import client, driver, moves, places, seen
+from playbooks.ucs import client, driver, places, seen
 from playbooks.ucs.moves import Move, next_move
 
 PASSWORD, ENV = "only of this test", "SLIPWAY_TEST_UCS"
@@ -38,7 +38,7 @@ class Machine:
 
     def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
         if not self.alive:
-            raise Unreachable(moves.Reason(self.device.name, "no answer", "an answer"))
+            raise Unreachable(Reason(self.device.name, "no answer", "an answer"))
         if argv[0] == "cat":
             return Answer(0, self.boot_id + "\n", "")
         if "poweroff" in argv and not self.hangs:
@@ -305,6 +305,31 @@ def test_two_workers_at_once_acknowledge_once(scene: Callable[..., Scene]) -> No
     for _ in range(2):
         UCS.apply(made.machines.by_name["cache1"], step, deadline_s=5.0)
     assert made.manager.history("acknowledged") == ["cache1"]
+
+
+def test_two_hosts_at_once_are_not_in_each_others_way(scene: Callable[..., Scene]) -> None:
+    made = scene(Blade("cache1"), Blade("cache2"), stage_s=0.3)
+    made.walk(made.step("cache1"), until=lambda o: bool(made.manager.history("begun")))
+    assert not made.manager.history("up")
+    outcome = made.walk(made.step("cache2"))
+    assert outcome.kind is OutcomeKind.DONE, outcome.reasons
+
+
+@pytest.mark.parametrize(
+    ("foretold", "words"),
+    [
+        ({"reboot_user_ack": ["org-root/ls-cache1", "org-root/ls-cache2"]}, "would disturb org-root/ls-cache2"),
+        ({"reboot_immediate": ["org-root/ls-cache1"]}, "foretells reboot_immediate"),
+    ],
+)
+def test_a_commit_that_would_reboot_at_once_or_disturb_somebody_else_is_not_sent(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, foretold: dict[str, list[str]], words: str
+) -> None:
+    made = scene(Blade("cache1"), Blade("cache2"))
+    monkeypatch.setattr(client.Manager, "impact", lambda *_: foretold)
+    outcome = made.walk(made.step("cache1"))
+    assert outcome.kind is OutcomeKind.ERROR and words in str(outcome.reasons[0])
+    assert not made.manager.history("pending")
 
 
 def test_a_wrong_password_is_not_tried_again(scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch) -> None:
