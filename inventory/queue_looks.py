@@ -57,7 +57,13 @@ def carry_out(look_id: int, *, wait_s: float | None = None) -> None:
     if isinstance(found, Exception):
         found = {"reasons": [str(_why(device.name, found))]}
     values = {key: storable(value) for key, value in found.items()}
-    QueueLook.objects.filter(pk=look_id, ended_at__isnull=True).update(**values, ended_at=clock.now())
+    QueueLook.objects.filter(pk=look_id, ended_at__isnull=True).update(
+        before=values.get("before", row.before),
+        after=values.get("after", row.after),
+        flows=values.get("flows", row.flows),
+        reasons=values.get("reasons", row.reasons),
+        ended_at=clock.now(),
+    )
 
 
 def _looks(device: Device, *, row: QueueLook, wait_s: float | None) -> dict[str, Json]:

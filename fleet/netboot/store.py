@@ -1,5 +1,7 @@
 """Boot targets for the kind of step: reads and guarded writes, no device."""
 
+from django.db.models import QuerySet
+
 from fleet.core.model import Reason
 from fleet.netboot.models import BootHost, BootTarget
 from playbooks.netboot.targets import BootState
@@ -20,19 +22,21 @@ class Store:
         found = BootTarget.objects.filter(name=target).first()
         if found is None:
             return _unknown(target)
-        return None if self._update(device, once=found, trial=None) else _no_host(device)
+        return None if _hosts(device).update(once=found, trial=None) else _no_host(device)
 
     def disarm(self, device: str) -> None:
-        self._update(device, once=None, trial=None)
+        _hosts(device).update(once=None, trial=None)
 
     def keep(self, device: str, target: str) -> Reason | None:
         found = BootTarget.objects.filter(name=target).first()
         if found is None:
             return _unknown(target)
-        return None if self._update(device, default=found, once=None, trial=None) else _no_host(device)
+        kept = _hosts(device).update(default=found, once=None, trial=None)
+        return None if kept else _no_host(device)
 
-    def _update(self, device: str, **values: BootTarget | None) -> int:
-        return BootHost.objects.filter(router__name=device).update(**values)
+
+def _hosts(device: str) -> "QuerySet[BootHost]":
+    return BootHost.objects.filter(router__name=device)
 
 
 def _unknown(target: str) -> Reason:

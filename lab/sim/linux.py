@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.sim import software
+from lab.sim.bootfiles import parse_sysctl
 from lab.sim.frrshow import ifindex
 from lab.sim.reply import Context, Reply, not_permitted
-from lab.sim.router import FRR_CONF, Nic, Router, parse_sysctl
+from lab.sim.router import FRR_CONF, Nic, Router
 from lab.sim.routing import Hop, in_kernel, lookup, table
 
 _IP_COLUMNS = (

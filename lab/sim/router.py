@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lab.sim import birdconfig, frrconfig, startup
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.birdconfig import BirdState
+from lab.sim.bootfiles import exec_start, parse_sysctl
 from lab.sim.flow import Flow
 from lab.sim.frrconfig import FrrConfig
 from lab.sim.installed import Software
@@ -373,23 +374,6 @@ class Router:
         leak = active(self.behaviours, Kind.SLAB_LEAK)
         grown = leak.rate * (now - max(leak.since, self.booted_at)) if leak else 0.0
         return 72996 + int(grown)
-
-
-def parse_sysctl(text: str) -> dict[str, str]:
-    """key = value lines of a sysctl.d file."""
-    pairs = (
-        line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith(("#", ";"))
-    )
-    return {key.strip().lstrip("-").replace("/", "."): value.strip() for key, value in pairs}
-
-
-def exec_start(unit: str) -> list[list[str]]:
-    """The ExecStart lines of a unit file as argument lists; none of a unit that is for some boots only."""
-    always = "\nConditionKernelCommandLine=" not in unit
-    lines = [
-        row.strip().partition("=")[2] for row in unit.splitlines() if always and row.strip().startswith("ExecStart=")
-    ]
-    return [line.lstrip("-@+!").split() for line in lines if line]
 
 
 def make_nics(spec: RouterSpec, ports: tuple[Port, ...]) -> dict[str, Nic]:

@@ -28,6 +28,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "kernel": {"release": "6.1.0-56-amd64", "version": "6.1.192-2", "source": "/srv/k.deb", "sha256": "ab" * 32},
     "kernel-cmdline": {"cmdline": "isolcpus=2-5 hugepages=64 -quiet"},
     "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
+    "ucs-queues": {"queues": 8},
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
