@@ -7,6 +7,8 @@ RUN := .venv/bin
 PYTEST ?=
 FIRST := $(shell [ "$$(nice -n -5 nice 2>/dev/null)" = -5 ] && echo nice -n -5)
 # With words to choose by, a leg that has no such test is no failure (5: pytest found nothing to run).
+# What a run spent its time on belongs into its log.
+SLOWEST = $(if $(CI),--durations=20)
 NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
 DATABASE_TESTS := $(wildcard tests/changes tests/client tests/inventory tests/metrics tests/notices tests/outward tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
@@ -29,16 +31,16 @@ test: bootstrap ## the whole suite: on SQLite, and what concerns the database ag
 
 test-sqlite: bootstrap ## the suite on SQLite but for the stories
 	@echo "== SQLite leg"
-	@$(RUN)/python -m pytest tests --ignore=tests/stories $(PYTEST) $(NONE_IS_FINE)
+	@$(RUN)/python -m pytest tests --ignore=tests/stories $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 # The lab's routers keep time (BFD, hold timers) and its probes count what is lost: they go first where that is allowed.
 test-stories: bootstrap ## the stories on SQLite: the simulated fleet and the lab of real routers
 	@echo "== stories leg"
-	@$(FIRST) $(RUN)/python -m pytest tests/stories $(PYTEST) $(NONE_IS_FINE)
+	@$(FIRST) $(RUN)/python -m pytest tests/stories $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 test-postgresql: bootstrap ## the part that concerns the database, on PostgreSQL only
 	@echo "== PostgreSQL leg"
-	@$(RUN)/python -m tests.postgresql $(RUN)/python -m pytest $(DATABASE_TESTS) $(PYTEST) $(NONE_IS_FINE)
+	@$(RUN)/python -m tests.postgresql $(RUN)/python -m pytest $(DATABASE_TESTS) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 lint: bootstrap ## every static gate
 	$(RUN)/ruff check .
