@@ -6,9 +6,9 @@ SHELL := /bin/sh
 RUN := .venv/bin
 PYTEST ?=
 FIRST := $(shell [ "$$(nice -n -5 nice 2>/dev/null)" = -5 ] && echo nice -n -5)
-# With words to choose by, a leg that has no such test is no failure (5: pytest found nothing to run).
-# What a run spent its time on belongs into its log.
+# What a run in CI spent its time on belongs into its log.
 SLOWEST = $(if $(CI),--durations=20)
+# With words to choose by, a leg that has no such test is no failure (5: pytest found nothing to run).
 NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
 DATABASE_TESTS := $(wildcard tests/changes tests/client tests/inventory tests/metrics tests/notices tests/outward tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
