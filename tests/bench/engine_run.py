@@ -203,11 +203,11 @@ def stop(stage: Stage, routers: int) -> dict[str, Any]:
     `commit_s`: from the button to that commit. `last_let_go_s`: until the last step that was under way ended.
     `ended_s`: until everything was put back.
     """
+    from django.core.management import call_command
+
     from fleet import clock
     from fleet.changes import lifecycle
     from fleet.changes.models import Change, Event, Run, StepRun
-
-    from django.core.management import call_command
 
     # The change before has set what this one sets again: a plan on older facts would hold, as it should.
     call_command("collect", "--all", stdout=StringIO())
