@@ -251,6 +251,31 @@ def test_a_failed_check_ends_a_soak(
     assert look.seen is Seen.NOT_DONE and look.after_s == 0 and any(said in str(r) for r in look.reasons)
 
 
+def test_a_route_that_moves_while_a_soak_looks_is_looked_at_again(
+    session: Recorded, baseline: Mapping[str, Any]
+) -> None:
+    """Daemon and kernel are asked one after the other; only a disagreement that lasts ends a soak."""
+    stuck = {
+        "paths": {"203.0.113.7": {"rib": [["10.0.0.1", "eth1"]], "kernel": {"gateway": "10.0.0.9", "dev": "eth1"}}}
+    }
+    moved = {
+        "paths": {"203.0.113.7": {"rib": [["10.0.0.9", "eth1"]], "kernel": {"gateway": "10.0.0.9", "dev": "eth1"}}}
+    }
+    at = step("soak", {"for": "10s", "every": "4s"}, baseline=baseline, checks=(CheckSpec("rib_fib_neighbours"),))
+
+    def look(before: Mapping[str, Any], seen: Mapping[str, Any], waited_s: float) -> Look:
+        progress = {**before, "neighbours": {"aebi": seen}}
+        return Soak().observe(session, replace(at, progress=progress, waited_s=waited_s))
+
+    first = look({}, moved, 0.0)
+    doubted = look(first.data, stuck, 4.0)
+    assert (doubted.seen, doubted.after_s) == (Seen.WAITING, 3.0) and "on aebi" in str(doubted.reasons[0])
+    assert look(doubted.data, stuck, 7.0).seen is Seen.NOT_DONE
+    good = look(doubted.data, moved, 7.0)
+    assert good.seen is Seen.WAITING and not good.reasons
+    assert look(good.data, stuck, 9.0).seen is Seen.WAITING  # each disagreement has its second look
+
+
 def test_a_soak_does_not_end_on_a_measurement_that_cannot_be_told(
     session: Recorded, baseline: Mapping[str, Any]
 ) -> None:
