@@ -122,6 +122,8 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         if any("\x00" in str(value) for value in kwargs.values()):
             raise exceptions.NotFound
+        if any(isinstance(value, int) and value > paging.LARGEST for value in kwargs.values()):
+            raise exceptions.NotFound  # no row has a number that the database cannot hold
         op = self.op(request)
         assert op is not None  # Allowed has seen to it
         self.asked = self._query(request, op)

@@ -24,6 +24,8 @@ _MOST_LEFT_WITHOUT_LOAD = 0.6
 # Level, slope and load were fitted to the same few values, which hides what one has of the last: by about 4/n, and the
 # estimate itself strays. With 2 here, one leak-free day in 1,000 was called a leak after its first two hours.
 HIDDEN = 10.0
+# Counters have 64 bits; a share of a nanosecond is the least that is measured.
+LEAST_FIGURE, MOST_FIGURE = 1e-12, 2.0**65
 HOUR = 3600.0
 
 
@@ -85,7 +87,12 @@ def ratio(of: Sequence[Sample], to: Sequence[Sample], *, least: float = 0.0) -> 
 
 
 def _ordered(samples: Iterable[Sample]) -> list[Sample]:
-    return sorted((s for s in samples if isfinite(s.value) and isfinite(s.at)), key=lambda s: s.at)
+    return sorted((s for s in samples if _is_figure(s.value) and isfinite(s.at)), key=lambda s: s.at)
+
+
+def _is_figure(value: float) -> bool:
+    """Something that a counter can show: what is larger or smaller has no square, and is no figure of a machine."""
+    return value == 0 or LEAST_FIGURE < abs(value) < MOST_FIGURE
 
 
 def trend(samples: Sequence[Sample], load: Sequence[Sample] = (), *, z: float = CONFIDENCE_Z) -> Trend | None:
@@ -99,7 +106,7 @@ def trend(samples: Sequence[Sample], load: Sequence[Sample] = (), *, z: float = 
     level = median(s.value for s in ordered[: max(3, len(ordered) // 8)])
     if level == 0:
         return None
-    loads = {s.at: s.value for s in load if isfinite(s.value)}
+    loads = {s.at: s.value for s in load if _is_figure(s.value)}
     by_load = len(loads) >= len(ordered) * 0.8
     rows = _binned([s for s in ordered if not by_load or s.at in loads], loads if by_load else {})
     pieces = _pieces(rows)

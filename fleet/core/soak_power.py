@@ -48,7 +48,7 @@ def _of_level(noise: Noise, hours: float) -> float:
     faded = (1 - phi**each) / (1 - phi)
     of_bin = noise.share**2 / each * ((1 + phi) / (1 - phi) - 2 * phi * faded / (each * (1 - phi)))
     of_next = noise.share**2 * phi * faded**2 / each**2
-    left = min(MOST_LEFT, max(0.0, of_next / of_bin) + HIDDEN / bins)
+    left = min(MOST_LEFT, max(0.0, of_next / of_bin if of_bin > 0 else 0.0) + HIDDEN / bins)
     return float(of_bin * (1 + left) / (1 - left) / bins)
 
 

@@ -92,8 +92,8 @@ class IntentLine(Shape):
     """One setting of a device: wanted beside found. Unknown is never the same, and never drift."""
 
     setting = serializers.CharField()
-    wanted = serializers.JSONField(allow_null=True)
-    found = serializers.JSONField(allow_null=True)
+    wanted = serializers.JSONField()
+    found = serializers.JSONField()
     state = serializers.ChoiceField([s.value for s in LineState])
     why = serializers.CharField(allow_blank=True)
     profile = serializers.CharField(allow_blank=True)
@@ -138,8 +138,8 @@ class DriftOut(Shape):
     id = serializers.IntegerField(source="pk")
     device = serializers.CharField(source="router.name")
     setting = serializers.CharField()
-    wanted = serializers.JSONField(allow_null=True)
-    found = serializers.JSONField(allow_null=True)
+    wanted = serializers.JSONField()
+    found = serializers.JSONField()
     profile = serializers.CharField()
     since = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)

@@ -107,6 +107,7 @@ SAMPLES: Mapping[str, Callable[[], Iterator[Arguments]]] = {
     "edit": _editable,
     "wave": _waves,
     "target": _targets,
+    "soak": lambda: (a for n, a in enumerate(_targets()) if n == 0),
     "step": lambda: (a for n, a in enumerate(_targets()) if n == 0),
 }
 # What has a number in its path, by the address name: `app.Model`. Forms of the inventory are found by themselves.

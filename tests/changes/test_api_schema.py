@@ -77,9 +77,12 @@ def _one_connection() -> Iterator[None]:
 
 
 @pytest.fixture
-def bearer(_one_connection: None, admin: User, author: User, approver: User, settings: Any) -> dict[str, str]:
+def bearer(
+    _one_connection: None, admin: User, author: User, approver: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
     """A token for everything, over a fleet with changes in several states."""
     settings.SLIPWAY_API_PER_MINUTE = 10**9
+    monkeypatch.setattr("fleet.api.authentication.MOST_WRONG", 10**9)  # each operation is asked with wrong tokens, too
     logging.getLogger("django.request").setLevel(logging.ERROR)
     now = clock.now()
     draft_requests.publish()

@@ -292,9 +292,9 @@ class RecipeInput(Shape):
     type = _Text()
     summary = _Text(allow_blank=True)
     required = serializers.BooleanField()  # type: ignore[assignment]  # a field of that name
-    default = serializers.JSONField(allow_null=True)
-    minimum = serializers.JSONField(allow_null=True)
-    maximum = serializers.JSONField(allow_null=True)
+    default = serializers.JSONField()
+    minimum = serializers.JSONField()
+    maximum = serializers.JSONField()
     choices = serializers.JSONField()
 
 
