@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from fleet.core.model import Reason
 from playbooks import boot
-from playbooks.base import Refused, Session
+from playbooks.base import Look, Refused, Seen, Session, Step
 
 STATE = "/var/lib/slipway"
+AGAIN_S = 5.0  # between two looks at work that takes minutes
 _OUTPUT = "6000"  # bytes of the output's end that are brought back
 # `setsid` leaves the session of sshd, so that its end does not end this.
 _NO_SYSTEMD = 'setsid /bin/sh "$1" </dev/null >/dev/null 2>&1 &'
@@ -132,3 +133,26 @@ def _refused(session: Session, job: Job, said: str) -> Reason:
         f"{job.kind} on {session.device.name}", f"refused: {' '.join(said.split())[:200]}", "a job that begins",
         "See whether the login may write below /var/lib/slipway and run systemd-run as root.",
     )  # fmt: skip
+
+
+def going(seen: Progress, step: Step, what: str) -> Look | None:
+    """What a job's standing means for its step while it is not well over; None when it is."""
+    match seen.stage:
+        case Stage.ENDED if seen.status == 0:
+            return None
+        case Stage.RUNNING | Stage.UNKNOWN:
+            return Look(Seen.WAITING, (), {**step.progress, "doing": what}, after_s=AGAIN_S)
+        case Stage.NEVER:
+            return Look(Seen.NOT_DONE, (not_well(seen, step, what),), step.progress)
+        case _:
+            return Look(Seen.IMPOSSIBLE, (not_well(seen, step, what),), step.progress)
+
+
+def not_well(seen: Progress, step: Step, what: str) -> Reason:
+    """Why a job is not done: not begun, cut off, or how it ended."""
+    found = {
+        Stage.NEVER: "not begun",
+        Stage.CUT_OFF: "begun and cut off" + (" by a restart of the machine" if seen.other_boot else ""),
+        Stage.ENDED: f"exit status {seen.status}: {seen.words}",
+    }.get(seen.stage, str(seen.stage))
+    return Reason(f"{what} on {step.device.name}", found, "exit status 0")

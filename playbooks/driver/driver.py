@@ -9,14 +9,13 @@ from fleet.core.states import TargetState
 from playbooks import boot, confirm, detached
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.confirm import DeadMan
-from playbooks.detached import Job, Progress, Stage
+from playbooks.detached import Job, Stage
 from playbooks.driver import look as looking
 from playbooks.driver import render
 from playbooks.driver.look import State
 from playbooks.driver.params import Activate, DriverParams
 
 _AGAIN_S = 2.0
-_BUILD_AGAIN_S = 5.0
 _UNCHANGED_S = 120.0  # a machine that was told to reboot and still answers in its old boot
 
 
@@ -124,7 +123,7 @@ class Driver:
     def observe(self, session: Session, step: Step) -> Look:
         """The build, then the copies, then what runs, then the confirmation: the first that is not yet so answers."""
         params, before = DriverParams.model_validate(step.params), _before(step)
-        built = _of_job(detached.look(session, before.job("driver")), step, "building the driver")
+        built = detached.going(detached.look(session, before.job("driver")), step, "building the driver")
         if built is not None:
             return built
         state = looking.look(session, params.name)
@@ -147,7 +146,7 @@ class Driver:
                 confirm.arm(session, before.man, revert, within_s=params.confirm)
                 detached.start(session, loading, render.load(params.name), timeout_s=20.0)
                 return Look(Seen.WAITING, (), {**step.progress, **state.data()}, after_s=_AGAIN_S)
-            if (going := _of_job(seen, step, f"loading {params.name}")) is not None:
+            if (going := detached.going(seen, step, f"loading {params.name}")) is not None:
                 return going
         elif state.boot_id == before.boot_id:
             return self._reboot(session, step, params, state)
@@ -201,9 +200,9 @@ class Driver:
         for kind in ("driver", "driver-load", "driver-back", "driver-unload"):
             seen = detached.look(session, before.job(kind))
             if seen.stage in {Stage.RUNNING, Stage.UNKNOWN}:
-                return Look(Seen.WAITING, (), {**step.progress}, after_s=_BUILD_AGAIN_S)
+                return Look(Seen.WAITING, (), {**step.progress}, after_s=detached.AGAIN_S)
             if kind in {"driver-back", "driver-unload"} and seen.stage is not Stage.NEVER and not seen.ok:
-                return Look(Seen.IMPOSSIBLE, (_job_reason(seen, step, "putting the driver back"),), step.progress)
+                return Look(Seen.IMPOSSIBLE, (detached.not_well(seen, step, "putting the driver back"),), step.progress)
         state = looking.look(session, params.name)
         if isinstance(state, Reason):
             return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
@@ -259,28 +258,6 @@ def _foreign_reason(state: State) -> Reason:
         state.disk.path, "a driver that dkms has not installed", "one that dkms knows",
         "Install it with dkms, or remove the file by hand: it could not be put back.",
     )  # fmt: skip
-
-
-def _of_job(seen: Progress, step: Step, what: str) -> Look | None:
-    """What a job's standing means while it is not well over; None when it is."""
-    match seen.stage:
-        case Stage.ENDED if seen.status == 0:
-            return None
-        case Stage.RUNNING | Stage.UNKNOWN:
-            return Look(Seen.WAITING, (), {**step.progress, "doing": what}, after_s=_BUILD_AGAIN_S)
-        case Stage.NEVER:
-            return Look(Seen.NOT_DONE, (_job_reason(seen, step, what),), step.progress)
-        case _:
-            return Look(Seen.IMPOSSIBLE, (_job_reason(seen, step, what),), step.progress)
-
-
-def _job_reason(seen: Progress, step: Step, what: str) -> Reason:
-    found = {
-        Stage.NEVER: "not begun",
-        Stage.CUT_OFF: "begun and cut off" + (" by a restart of the machine" if seen.other_boot else ""),
-        Stage.ENDED: f"exit status {seen.status}: {seen.words}",
-    }.get(seen.stage, str(seen.stage))
-    return Reason(f"{what} on {step.device.name}", found, "exit status 0")
 
 
 def _put_back(step: Step, state: State) -> Reason:

@@ -8,14 +8,13 @@ from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import boot, detached
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
-from playbooks.detached import Job, Progress, Stage
+from playbooks.detached import Job, Stage
 from playbooks.kernel import look as looking
 from playbooks.kernel import parse, render
 from playbooks.kernel.look import State
 from playbooks.kernel.params import OF_PROCESSORS, KernelParams, with_siblings
 
 _AGAIN_S = 3.0
-_JOB_AGAIN_S = 5.0
 _UNCHANGED_S = (
     180.0  # a machine that was told to reboot and still answers in its old boot (systemd gives a service 90 s)
 )
@@ -122,7 +121,7 @@ class Kernel:
         params, held = KernelParams.model_validate(step.params), before(step)
         if held.install:
             seen = detached.look(session, held.job("kernel"))
-            if (going := of_job(seen, step, f"installing {params.debian_package}")) is not None:
+            if (going := detached.going(seen, step, f"installing {params.debian_package}")) is not None:
                 return going
         state = looking.look(session, params.debian_package)
         if isinstance(state, Reason):
@@ -209,9 +208,9 @@ class Kernel:
         for kind in ("kernel", "kernel-back"):
             seen = detached.look(session, held.job(kind))
             if seen.stage in {Stage.RUNNING, Stage.UNKNOWN}:
-                return Look(Seen.WAITING, (), step.progress, after_s=_JOB_AGAIN_S)
+                return Look(Seen.WAITING, (), step.progress, after_s=detached.AGAIN_S)
             if kind == "kernel-back" and seen.stage is not Stage.NEVER and not seen.ok:
-                return Look(Seen.IMPOSSIBLE, (job_reason(seen, step, "removing the kernel"),), step.progress)
+                return Look(Seen.IMPOSSIBLE, (detached.not_well(seen, step, "removing the kernel"),), step.progress)
         state = looking.look(session, params.debian_package)
         if isinstance(state, Reason):
             return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
@@ -308,28 +307,6 @@ def _fell_back(session: Session, step: Step, state: State, release: str) -> Look
         remedy = "The machine went back by itself. See what it said as it died, and its console."
     reason = Reason(f"kernel of {step.device.name}", found, release, remedy)
     return Look(Seen.IMPOSSIBLE, (reason,), {**step.progress, **state.data(), "fell_back": True})
-
-
-def of_job(seen: Progress, step: Step, what: str) -> Look | None:
-    """What a job's standing means while it is not well over; None when it is."""
-    match seen.stage:
-        case Stage.ENDED if seen.status == 0:
-            return None
-        case Stage.RUNNING | Stage.UNKNOWN:
-            return Look(Seen.WAITING, (), {**step.progress, "doing": what}, after_s=_JOB_AGAIN_S)
-        case Stage.NEVER:
-            return Look(Seen.NOT_DONE, (job_reason(seen, step, what),), step.progress)
-        case _:
-            return Look(Seen.IMPOSSIBLE, (job_reason(seen, step, what),), step.progress)
-
-
-def job_reason(seen: Progress, step: Step, what: str) -> Reason:
-    found = {
-        Stage.NEVER: "not begun",
-        Stage.CUT_OFF: "begun and cut off" + (" by a restart of the machine" if seen.other_boot else ""),
-        Stage.ENDED: f"exit status {seen.status}: {seen.words}",
-    }.get(seen.stage, str(seen.stage))
-    return Reason(f"{what} on {step.device.name}", found, "exit status 0")
 
 
 def _in_place(params: KernelParams, state: State) -> Reason:
