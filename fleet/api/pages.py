@@ -36,7 +36,7 @@ class TokenForm(forms.Form):
     )
 
     def __init__(self, who: User, *arguments: object, **more: object) -> None:
-        super().__init__(*arguments, **{"label_suffix": "", "initial": {"holder": who.pk}, **more})  # type: ignore[arg-type]
+        super().__init__(*arguments, **{"label_suffix": "", "initial": {"holder": who.pk}, **more})  # type: ignore[arg-type]  # a form takes any
         holder = self.fields["holder"]
         assert isinstance(holder, forms.ChoiceField)
         holder.choices = [(str(user.pk), user.get_username()) for user in tokens.holders(who)]
