@@ -13,7 +13,7 @@ from lab.sim.server import Door, Fleet
 
 
 class Control:
-    """Ops: inject, clear, state, states, clock, set, panic, power, console, stop.
+    """Ops: inject, clear, state, states, clock, set, panic, power, load, console, stop.
 
     Every answer has "ok"; a refusal has "error".
     """
@@ -60,13 +60,15 @@ class Control:
                 return self._set(ask)
             case "power":
                 return self._power(ask)
+            case "load":
+                return self._load(ask)
             case "console":
                 return self._console(ask)
             case "stop":
                 self._stop()
                 return {}
             case other:
-                known = "inject, clear, state, states, clock, set, panic, power, console or stop"
+                known = "inject, clear, state, states, clock, set, panic, power, load, console or stop"
                 raise ValueError(f"op: found {other!r}, wanted {known}")
 
     def _inject(self, ask: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +127,7 @@ class Control:
         door = self._door(ask)
         machine, router = door.machine, door.machine.router
         machine.advance()
+        router.flow.settle(self.fleet.clock())
         router.adapter |= {str(name): int(count) for name, count in (ask.get("queues") or {}).items()}
         if ask.get("now"):
             router.take_adapter()
@@ -139,6 +142,14 @@ class Control:
         router.refresh(self.fleet.clock())
         door.settle()
         return {"powered": router.powered}
+
+    def _load(self, ask: dict[str, Any]) -> dict[str, Any]:
+        """So many packets a second of each family are offered to a router from now on."""
+        door = self._door(ask)
+        router = door.machine.router
+        router.flow.settle(self.fleet.clock())
+        router.flow.offered_pps = float(ask["pps"])
+        return {"pps": router.flow.offered_pps}
 
     def _console(self, ask: dict[str, Any]) -> dict[str, Any]:
         """A command typed on the console, as somebody else would: journaled with the rest, always reachable."""

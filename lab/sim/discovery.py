@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+from lab.sim import blade
 from lab.sim.ethtool import bus, ethtool
 from lab.sim.queues_set import cpu_of
 from lab.sim.reply import Context, Reply
 from lab.sim.router import KERNELS, PSTORE, Nic
 
-CPUS = 8
 _IRQ = 40  # first interrupt of the first card
 _FRR = ("watchfrr", "zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
 _IMAGES = dict(zip(KERNELS, ("6.1.176-1", "6.1.192-2"), strict=True))
@@ -17,12 +17,12 @@ _CPU_ROOT = "/sys/devices/system"
 
 def cpu(ctx: Context, argv: Sequence[str]) -> Reply:
     """One socket of four cores with two threads each; nothing isolated."""
-    half = CPUS // 2
+    cpus, half = ctx.router.cpus, ctx.router.cpus // 2
     topology = f"{_CPU_ROOT}/cpu/cpu{{n}}/topology"
     rows = ["vendor_id\t: GenuineIntel", "model name\t: simulated"]
-    rows += [f"{topology.format(n=n)}/physical_package_id:0" for n in range(CPUS)]
-    rows += [f"{topology.format(n=n)}/thread_siblings_list:{n % half},{n % half + half}" for n in range(CPUS)]
-    rows += [f"{_CPU_ROOT}/node/node0/cpulist:0-{CPUS - 1}", f"{_CPU_ROOT}/cpu/isolated:"]
+    rows += [f"{topology.format(n=n)}/physical_package_id:0" for n in range(cpus)]
+    rows += [f"{topology.format(n=n)}/thread_siblings_list:{n % half},{n % half + half}" for n in range(cpus)]
+    rows += [f"{_CPU_ROOT}/node/node0/cpulist:0-{cpus - 1}", f"{_CPU_ROOT}/cpu/isolated:"]
     return Reply("\n".join(rows) + "\n")
 
 
@@ -74,7 +74,7 @@ def nic(ctx: Context, argv: Sequence[str]) -> Reply:
     if found is None:
         return Reply()
     rows = [f"address {found.mac}", f"mtu {found.mtu}", f"operstate {'up' if found.up else 'down'}"]
-    rows += _card(found, root=ctx.root) if found.driver != "veth" else []
+    rows += _card(found, root=ctx.root, cpus=ctx.router.cpus) if found.driver != "veth" else []
     rows += [f"rps {n} 00" for n in range(_queues(found))]
     asked = {"rss": ["-x"], "coalesce": ["-c"], "offloads": ["-k"], "priv_flags": ["--show-priv-flags"]}
     asked |= {f"flow {flow}": ["-n", flow] for flow in _FLOWS}
@@ -88,9 +88,10 @@ def _queues(nic: Nic) -> int:
     return nic.channels.get("rx", 0) or nic.channels.get("combined", 1)
 
 
-def _card(nic: Nic, *, root: bool) -> list[str]:
+def _card(nic: Nic, *, root: bool, cpus: int) -> list[str]:
     """A card on the PCI bus. Its serial number lies where only root reads; the ports of one card share it."""
     ids = ("0x8086", "0x1583", "0x8086", "0x0001") if nic.driver == "i40e" else ("0x1af4", "0x1041", "0x1af4", "0x1100")
+    ids = blade.PCI_IDS if nic.driver == "enic" else ids
     names = ("vendor", "device", "subsystem_vendor", "subsystem_device")
     rows = [f"driver {nic.driver}", f"module {nic.driver}", "version "]
     rows += [f"{name} {value}" for name, value in zip(names, ids, strict=True)]
@@ -100,9 +101,12 @@ def _card(nic: Nic, *, root: bool) -> list[str]:
     elif nic.driver == "i40e":
         digits = nic.mac.replace(":", "")
         rows.append(f"serial {digits[:6]}ffff{digits[6:10]}{(int(digits[10:], 16) - 1) // 4:02x}")
+    if nic.driver == "enic":
+        first = 200 + 600 * int(nic.ifname.removeprefix("eth"))
+        return rows + [f"irq {n} {cpu} {name}" for n, name, cpu in blade.vectors(nic, first)]
     first = _IRQ + 16 * int(nic.ifname.removeprefix("eth"))
     word = f"i40e-{nic.ifname}-TxRx-{{n}}" if nic.driver == "i40e" else "virtio0-input.{n}"
-    return rows + [f"irq {first + n} {cpu_of(nic, n, cpus=CPUS)} {word.format(n=n)}" for n in range(_queues(nic))]
+    return rows + [f"irq {first + n} {cpu_of(nic, n, cpus=cpus)} {word.format(n=n)}" for n in range(_queues(nic))]
 
 
 def last_words(ctx: Context, argv: Sequence[str]) -> Reply:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from lab.sim import ethtool_show, queues_set
-from lab.sim.linux import CONTROL_PPS, forwarded
+from lab.sim import blade, ethtool_show, queues_set
+from lab.sim.linux import CONTROL_PPS, forwarded, no_bufs
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Nic
 
@@ -18,6 +18,8 @@ def ethtool(ctx: Context, argv: Sequence[str]) -> Reply:
     match option:
         case "-i" | "--driver":
             return _driver(ctx, nic)
+        case "-l" | "--show-channels" | "-L" | "--set-channels" if nic.driver == "enic":
+            return Reply(err="netlink error: Operation not supported\n", status=1)  # until Linux 6.13
         case "-l" | "--show-channels":
             return Reply(_channels(nic))
         case "-g" | "--show-ring":
@@ -53,6 +55,8 @@ def _driver(ctx: Context, nic: Nic) -> Reply:
         case "i40e":
             version = ctx.router.software.loaded.version or ctx.router.kernel
             firmware, where = ctx.router.firmware_text(bus(nic)), bus(nic)
+        case "enic":
+            version, firmware, where = ctx.router.kernel, "4.2(3d)", bus(nic)
         case "veth":
             version, firmware, where = "1.0", "", ""
         case _:
@@ -98,6 +102,8 @@ def _statistics(ctx: Context, nic: Nic) -> str:
     rx, tx = _queues(nic)
     total = int((ctx.now - ctx.router.booted_at) * CONTROL_PPS)
     total += 0 if nic.ifname == "eth0" else sum(forwarded(ctx)) // max(1, len(ctx.router.ports))
+    if nic.driver == "enic":
+        return blade.statistics(total, no_bufs(ctx, nic))
     rows = [f"     rx_queue_{q}_packets: {total // rx}\n     rx_queue_{q}_drops: 0" for q in range(rx)]
     rows += [f"     tx_queue_{q}_packets: {total // tx}" for q in range(tx)]
     return "NIC statistics:\n" + "\n".join(rows) + "\n     rx_errors: 0\n     rx_dropped: 0\n"

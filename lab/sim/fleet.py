@@ -169,6 +169,10 @@ class SimFleet:
         """What the blade under a router does: take its power away, or give it, with these channels of its cards."""
         self.ask(op="power", router=router, on=on, queues=dict(queues or {}))
 
+    def load(self, router: str, pps: float) -> None:
+        """Offer it so many packets a second of each family; what queues and CPUs of a blade cannot take is dropped."""
+        self.ask(op="load", router=router, pps=pps)
+
     def adapter(self, router: str, queues: Mapping[str, int]) -> None:
         """Have its cards have these channels now: what the adapter of its blade gives."""
         self.ask(op="power", router=router, queues=dict(queues), now=True)

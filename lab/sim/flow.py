@@ -23,6 +23,9 @@ class Flow:
     able: bool = True
     forwarded: list[float] = field(default_factory=lambda: [0.0, 0.0])
     lost: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    # What its CPUs take in a second, both families together (None: whatever comes); the rest has no buffer.
+    capacity_pps: float | None = None
+    no_bufs: float = 0.0
     agenda: list[tuple[float, str]] = field(default_factory=list)
 
     def settle(self, now: float) -> None:
@@ -44,12 +47,19 @@ class Flow:
     def _count(self, now: float) -> None:
         elapsed = max(0.0, now - self.at)
         self.at = max(self.at, now)
+        taken = self._taken()
         for family in (0, 1):
             sent = self.attract[family] * self.offered_pps * elapsed
             if self.able:
-                self.forwarded[family] += sent + RESIDUAL_PPS * elapsed
+                self.forwarded[family] += (sent + RESIDUAL_PPS * elapsed) * taken
+                self.no_bufs += (sent + RESIDUAL_PPS * elapsed) * (1.0 - taken)
             else:
                 self.lost[family] += sent
+
+    def _taken(self) -> float:
+        """The share of what comes for which there is a buffer."""
+        coming = sum(self.attract) * self.offered_pps + 2 * RESIDUAL_PPS
+        return 1.0 if self.capacity_pps is None else min(1.0, self.capacity_pps / coming)
 
     def plan(self, due: float, what: str) -> None:
         """Put a change on the agenda: follow | avoid | able | unable."""
@@ -72,7 +82,8 @@ class Flow:
         """Forwarded packets per second at this moment, per family."""
         if not self.able:
             return (0.0, 0.0)
+        taken = self._taken()
         return (
-            self.attract[0] * self.offered_pps + RESIDUAL_PPS,
-            self.attract[1] * self.offered_pps + RESIDUAL_PPS,
+            (self.attract[0] * self.offered_pps + RESIDUAL_PPS) * taken,
+            (self.attract[1] * self.offered_pps + RESIDUAL_PPS) * taken,
         )

@@ -26,6 +26,12 @@ def forwarded(ctx: Context) -> tuple[int, int]:
     return int(ctx.router.flow.forwarded[0]), int(ctx.router.flow.forwarded[1])
 
 
+def no_bufs(ctx: Context, nic: Nic) -> int:
+    """Packets of a vNIC for which its queues had no buffer, since the boot."""
+    ctx.router.flow.settle(ctx.now)
+    return int(ctx.router.flow.no_bufs) // max(1, len(ctx.router.ports)) if nic.driver == "enic" else 0
+
+
 def _proc(ctx: Context, path: str) -> str | None:
     """Files that the kernel makes; None: no such file."""
     router, up = ctx.router, ctx.now - ctx.router.booted_at

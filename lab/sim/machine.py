@@ -373,6 +373,7 @@ class Machine:
             "pps": {"ipv4": pps[0], "ipv6": pps[1]},
             "forwarded": {"ipv4": int(router.flow.forwarded[0]), "ipv6": int(router.flow.forwarded[1])},
             "lost": {"ipv4": round(lost[0]), "ipv6": round(lost[1])},
+            "no_bufs": int(router.flow.no_bufs),
             "slab_kb": router.slab_kb(now),
             "nics": {n.ifname: {"channels": dict(n.channels), "rings": dict(n.rings)} for n in router.nics.values()},
             "sysctls": dict(router.sysctls),

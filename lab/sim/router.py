@@ -4,7 +4,7 @@ import re
 import uuid
 from dataclasses import dataclass, field
 
-from lab.sim import birdconfig, frrconfig, startup
+from lab.sim import birdconfig, blade, frrconfig, startup
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.birdconfig import BirdState
 from lab.sim.bootfiles import exec_start, parse_sysctl
@@ -14,7 +14,7 @@ from lab.sim.installed import Software
 from lab.sim.loader import Loader, died
 from lab.sim.nvm import Nvm
 from lab.sim.topology import Port, RouterSpec
-from lab.sim.work import Work
+from lab.sim.work import CPUS, Work
 
 PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
@@ -91,7 +91,7 @@ class Event:
 
 @dataclass
 class Router:
-    """State. Methods take `now`, seconds of the fleet's clock; times before its start are negative."""
+    """State. Methods take `now`, seconds of the fleet's clock; before its start they are negative."""
 
     spec: RouterSpec
     ports: tuple[Port, ...]
@@ -124,8 +124,7 @@ class Router:
     work: Work = field(default_factory=Work)
     loader: Loader = field(default_factory=lambda: Loader([KERNELS[0]]))
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
-    # On a blade: channels that its adapter gives from the next boot on (interface > combined), and whether the end of
-    # this boot is the last until somebody else gives power again.
+    # On a blade: queues that its adapter gives from the next boot on, and whether it then stays off by itself.
     adapter: dict[str, int] = field(default_factory=dict)
     stays_off: bool = False
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -138,6 +137,11 @@ class Router:
     @property
     def boot_id(self) -> str:
         return str(uuid.uuid5(_SEED, f"{self.name}/{self.boots}"))
+
+    @property
+    def cpus(self) -> int:
+        """Threads of its machine."""
+        return blade.CPUS if self.adapter else CPUS
 
     @property
     def reachable(self) -> bool:
@@ -308,16 +312,15 @@ class Router:
         for leak in (b for b in self.behaviours if b.kind is Kind.SLAB_LEAK):
             leak.since = now
         self.lost_before = [a + b for a, b in zip(self.lost_before, self.flow.lost, strict=True)]
-        self.flow.forwarded, self.flow.lost = [0.0, 0.0], [0.0, 0.0]
+        self.flow.forwarded, self.flow.lost, self.flow.no_bufs = [0.0, 0.0], [0.0, 0.0], 0.0
         self._boot_timers(now)
         self.start_daemons(now)
         return [argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, ""))]
 
     def take_adapter(self) -> None:
         """Cards have the channels that the adapter of the blade gives, and can have no others."""
-        for name, count in self.adapter.items():
-            if name in self.nics:
-                self.nics[name].channels, self.nics[name].channels_max = {"combined": count}, {"combined": count}
+        blade.take(self.nics, self.adapter)
+        self.flow.capacity_pps = blade.capacity_pps(self.adapter)
 
     def _boot_timers(self, now: float) -> None:
         """Enabled timers that count from the boot (OnBootSec)."""

@@ -35,29 +35,29 @@ class Work:
         return self.seconds
 
 
-def stat(soft_s: float, up: float, queues: int, *, booted: float) -> str:
+def stat(soft_s: float, up: float, queues: int, *, booted: float, cpus: int = CPUS) -> str:
     """/proc/stat: the softirq time lies on as many CPUs as there are queues."""
-    busy = min(CPUS, max(1, queues))
+    busy = min(cpus, max(1, queues))
     rows = []
-    for n in range(CPUS):
-        soft = int(soft_s / busy * TICKS) if n < busy else 0
+    for n in range(cpus):
+        soft = int(min(up, soft_s / busy) * TICKS) if n < busy else 0
         rows.append(f"cpu{n} 120 0 80 {max(0, int(up * TICKS) - soft)} 0 0 {soft} 0 0 0")
     whole = [sum(int(row.split()[1 + k]) for row in rows) for k in range(10)]
     return f"cpu  {' '.join(map(str, whole))}\n" + "\n".join(rows) + f"\nbtime {int(booted)}\n"
 
 
-def softirqs(packets: int, queues: int) -> str:
+def softirqs(packets: int, queues: int, *, cpus: int = CPUS) -> str:
     """/proc/softirqs, of which only NET_RX moves."""
-    busy = min(CPUS, max(1, queues))
-    counts = [packets // _NAPI // busy if n < busy else 3 for n in range(CPUS)]
-    head = "                    " + "".join(f"CPU{n:<8}" for n in range(CPUS))
-    return f"{head}\n      NET_TX:" + " 12" * CPUS + "\n      NET_RX:" + "".join(f" {c}" for c in counts) + "\n"
+    busy = min(cpus, max(1, queues))
+    counts = [packets // _NAPI // busy if n < busy else 3 for n in range(cpus)]
+    head = "                    " + "".join(f"CPU{n:<8}" for n in range(cpus))
+    return f"{head}\n      NET_TX:" + " 12" * cpus + "\n      NET_RX:" + "".join(f" {c}" for c in counts) + "\n"
 
 
-def interrupts(vectors: list[tuple[int, str, int, int]]) -> str:
+def interrupts(vectors: list[tuple[int, str, int, int]], *, cpus: int = CPUS) -> str:
     """/proc/interrupts of (number, name, CPU, packets)."""
-    rows = ["      " + "".join(f"     CPU{n}" for n in range(CPUS))]
+    rows = ["      " + "".join(f"     CPU{n}" for n in range(cpus))]
     for number, name, cpu, packets in vectors:
-        counts = "".join(f" {packets // _NAPI if n == cpu else 0:>8}" for n in range(CPUS))
+        counts = "".join(f" {packets // _NAPI if n == cpu else 0:>8}" for n in range(cpus))
         rows.append(f"{number:>4}:{counts}  PCI-MSIX-0000:3b:00.0   {number - 30}-edge      {name}")
-    return "\n".join([*rows, "NMI:" + " 0" * CPUS + "   Non-maskable interrupts"]) + "\n"
+    return "\n".join([*rows, "NMI:" + " 0" * cpus + "   Non-maskable interrupts"]) + "\n"
