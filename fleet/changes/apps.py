@@ -26,9 +26,10 @@ class ChangesConfig(AppConfig):
 
 
 def _observed(observations: "Sequence[Observation]") -> None:
-    from fleet.changes import drained_outside
+    from fleet.changes import drained_outside, facts_again
 
     drained_outside.look_at(observations)
+    facts_again.heard(observations)
 
 
 def _engaged(names: Collection[str]) -> frozenset[str]:

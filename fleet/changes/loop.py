@@ -9,7 +9,7 @@ from django.db import OperationalError, close_old_connections
 from django.db.models import Min
 
 from fleet import clock
-from fleet.changes import dispatch, draft_requests, orchestrate, remedies, repair_requests, soaking
+from fleet.changes import dispatch, draft_requests, facts_again, orchestrate, remedies, repair_requests, soaking
 from fleet.changes.models import StepRun
 from fleet.core.states import CHANGE_LIVE, STEP_OPEN
 from inventory import queue_looks
@@ -34,6 +34,7 @@ def run(until: Callable[[], bool]) -> None:
             queue_looks.take_up(clock.now())
             soaking.take_up(clock.now())
             remedies.take_up(clock.now())
+            facts_again.take_up(clock.now())
             pause_s = _until_next_due()
         except OperationalError:
             # The database is away: nothing is lost, everything is found again in the rows.

@@ -2,7 +2,7 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, draft_requests, legs, orchestrate, remedies, repair_requests, soaking
+from fleet.changes import dispatch, draft_requests, facts_again, legs, orchestrate, remedies, repair_requests, soaking
 from inventory import queue_looks
 
 
@@ -20,6 +20,7 @@ def draft_repairs() -> None:
     queue_looks.take_up(clock.now())
     soaking.take_up(clock.now())
     remedies.take_up(clock.now())
+    facts_again.take_up(clock.now())
 
 
 @app.task(name="slipway.run_shard")  # type: ignore[untyped-decorator]  # celery has no types

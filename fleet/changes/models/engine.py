@@ -233,6 +233,7 @@ class TargetRun(models.Model):
     began_at = models.DateTimeField(null=True, blank=True)
     drained_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    look_due_at = models.DateTimeField(null=True, blank=True)  # its facts are to be collected again (facts_again.py)
     changed = models.BooleanField(null=True)
     reasons = models.JSONField(default=list)  # sentences: why it is rolled back, stuck or held
     released_by = models.CharField(max_length=150, blank=True)
@@ -246,7 +247,10 @@ class TargetRun(models.Model):
             # Per-device serialisation across all changes, held by the database itself.
             models.UniqueConstraint(fields=["router"], condition=Q(engaged=True), name="device_in_one_change"),
         )
-        indexes = (models.Index(fields=["run", "wave", "state"], name="target_wave_state"),)
+        indexes = (
+            models.Index(fields=["run", "wave", "state"], name="target_wave_state"),
+            models.Index(fields=["look_due_at"], name="target_look_due", condition=Q(look_due_at__isnull=False)),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} in {self.run}"

@@ -83,20 +83,28 @@ def values_in(target: TargetRun, to: TargetState, now: datetime, *, changed: boo
         case TargetState.DRAINING:
             return {"drained": True, "drained_at": now}
         case TargetState.PENDING:
-            return {"engaged": False, "began_at": None, "drained_at": None, "ended_at": None, "changed": None}
+            return {"engaged": False, "began_at": None, "drained_at": None, **_NOT_ENDED, "changed": None}
         case TargetState.DONE | TargetState.ROLLED_BACK:
-            return {"engaged": False, "drained": False, "ended_at": now, "changed": bool(changed)}
+            return {"engaged": False, "drained": False, **_ended(now), "changed": bool(changed)}
         case TargetState.SOAKING:
             return {"drained": False}
         case TargetState.STUCK if not target.drained:
             # A device that was never drained is in nobody's way; one that may be drained stays held until released.
-            return {"ended_at": now, "changed": None, "engaged": origin is not TargetState.BASELINING}
+            return {**_ended(now), "changed": None, "engaged": origin is not TargetState.BASELINING}
         case TargetState.STUCK:
-            return {"ended_at": now, "changed": None}
+            return {**_ended(now), "changed": None}
         case TargetState.ROLLING_BACK if origin in {TargetState.DONE, TargetState.SOAKING, TargetState.UNDRAINING}:
-            return {"engaged": True, "drained": True, "ended_at": None}
+            return {"engaged": True, "drained": True, **_NOT_ENDED}
         case _:
             return {}
+
+
+# What a leg has changed is not what the inventory knows: its facts are collected again as soon as it has ended.
+_NOT_ENDED: dict[str, Any] = {"ended_at": None, "look_due_at": None}
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    return {"ended_at": now, "look_due_at": now}
 
 
 def walk(target: TargetRun, path: Sequence[TargetState], now: datetime) -> list[TargetState]:
