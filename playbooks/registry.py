@@ -25,6 +25,8 @@ DRIVERS: Mapping[str, str] = {
     "netboot-default": "playbooks.netboot.driver:NetbootDefault",
     "packages": "playbooks.packages.driver:Packages",
     "nic": "playbooks.nic.driver:Nic",
+    "probe": "playbooks.probe.driver:Probe",
+    "probe-again": "playbooks.probe.driver:ProbeAgain",
     "reboot": "playbooks.reboot.driver:Reboot",
     "restart": "playbooks.reboot.driver:Restart",
     "routing": "playbooks.routing.driver:Routing",

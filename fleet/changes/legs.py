@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet import clock, logs
-from fleet.changes import aftermath, neighbours, silent, soaking_judge, transitions, way_back
+from fleet.changes import aftermath, neighbours, probing, silent, soaking_judge, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
 from fleet.core import preconditions
@@ -213,7 +213,7 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
     if neighbours.wanted(step.verb, job.checks) and value.baseline is not None:
         around = neighbours.measure_around(job.neighbours, value.baseline.get("samples") or ())
         value = replace(value, progress={**value.progress, "neighbours": around})
-    value = soaking_judge.attend(job.target, [s.planned for s in job.steps], value, now())
+    value = probing.attend(job.steps, soaking_judge.attend(job.target, [s.planned for s in job.steps], value, now()))
     act = perform if step.undoes_id is None else perform_rollback
     outcome = act(driver, session, value, sent=step.sent_at is not None, deadline_s=deadline_s, write_ahead=ahead)
     outcome = aftermath.looked_into(job.steps, hand, session, value, outcome, now())

@@ -10,7 +10,7 @@ from fleet.core.target import StepView, way_back
 
 # Verbs that only look; the registry's drivers say the same (`acts`), which a test compares. Named here so that the
 # tick need not load any driver.
-LOOKING_VERBS = frozenset({"baseline", "verify", "soak"})
+LOOKING_VERBS = frozenset({"baseline", "probe", "probe-again", "verify", "soak"})
 
 
 def view(step: StepRun) -> StepView:

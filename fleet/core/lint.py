@@ -83,7 +83,7 @@ def _drain_order(target: PlannedTarget) -> Iterator[Finding]:
                         ),
                     )
                 drained = False
-            case "baseline" | "soak":
+            case "baseline" | "soak" | "probe" | "probe-again":
                 pass
             case _:
                 verified = False

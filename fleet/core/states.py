@@ -102,10 +102,12 @@ TARGET_MOVES: Mapping[TargetState, frozenset[TargetState]] = {
 # State in which a target is while a step of this verb runs.
 _PHASES: Mapping[str, TargetState] = {
     "baseline": _T.BASELINING,
+    "probe": _T.BASELINING,
     "drain": _T.DRAINING,
     "verify": _T.VERIFYING,
     "undrain": _T.UNDRAINING,
     "soak": _T.SOAKING,
+    "probe-again": _T.SOAKING,
     "netboot-default": _T.SOAKING,
     "kernel-default": _T.SOAKING,  # what soaked becomes the default: no traffic is moved for it
 }

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     FLASH_POWER_LOST = "flash_power_lost"
     FLASH_FAILS = "flash_fails"
     FLASH_LIES = "flash_lies"
+    LOSES_PACKETS = "loses_packets"
+    DELAYS_PACKETS = "delays_packets"
 
 
 # Which act on one command each, and so fire once unless asked otherwise. The rest describe a state and last.
@@ -71,6 +73,8 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.FLASH_POWER_LOST: frozenset(),
     Kind.FLASH_FAILS: frozenset(),
     Kind.FLASH_LIES: frozenset(),
+    Kind.LOSES_PACKETS: frozenset({"share"}),
+    Kind.DELAYS_PACKETS: frozenset({"seconds"}),
 }
 
 
@@ -90,7 +94,8 @@ class Behaviour:
     nth: int = 1
     once: bool = False
     executed: bool = False  # hang: after the command was carried out, not before
-    seconds: float = 1.0  # slow
+    seconds: float = 1.0  # slow, delays_packets
+    share: float = 0.1  # loses_packets: of the probes that cross it
     rate: float = 1024.0  # slab_leak: kB of unreclaimable slab per second
     neighbour: str = ""  # forwards_to_dead_neighbour: whose
     since: float = 0.0

@@ -202,6 +202,8 @@ def _show(ctx: Context, command: str) -> tuple[str, int]:
             return _route_count(ctx), 0
         case ["route", "for", prefix, *_]:
             return _route_for(ctx, prefix)
+        case ["route", prefix, "all"]:
+            return _route_all(ctx, prefix)
         case ["memory"]:
             return _MEMORY, 0
         case _:
@@ -311,3 +313,15 @@ def _route_for(ctx: Context, prefix: str) -> tuple[str, int]:
     head = f"Table {table}:\n{route.prefix:<20} unicast [{name} {since}] * {tail}\n"
     via = f"\tvia {hop.gateway} on {hop.ifname}\n" if hop.gateway else f"\tdev {hop.ifname}\n"
     return head + via, 0
+
+
+def _route_all(ctx: Context, prefix: str) -> tuple[str, int]:
+    """`show route P all`: of exactly this prefix, with its type (form of the captures, 03-d1-igp-drained)."""
+    route = lookup(ctx.net, ctx.router, prefix, ctx.now)
+    if route is None or route.prefix != prefix:
+        return "Network not found\n", 1
+    kinds = {"ospf": "OSPF", "bgp": "BGP", "connected": "device", "local": "device"}
+    more = f"\tType: {kinds[route.hop.protocol]} univ\n"
+    if route.hop.protocol == "bgp":
+        more += "\tBGP.origin: IGP\n\tBGP.as_path: 65001\n\tBGP.local_pref: 100\n"
+    return _route_for(ctx, prefix)[0] + more, 0

@@ -208,6 +208,15 @@ def route_prefix(ctx: Context, prefix: str) -> str:
     return dump({route.prefix: [_route(ctx, route.hop, route.prefix, six=":" in prefix)]})
 
 
+def bgp_prefix(ctx: Context, prefix: str) -> str:
+    """`show bgp ipv4 unicast P json`: the one path of a prefix from outside; an empty object for all others."""
+    route = lookup(ctx.net, ctx.router, prefix, ctx.now)
+    if route is None or route.prefix != prefix or route.hop.protocol != "bgp":
+        return "{\n}\n"
+    peer = {"peerId": route.hop.gateway, "routerId": ctx.router.spec.router_id, "type": "external"}
+    return dump({"prefix": prefix, "paths": [{"aspath": {"string": "65001"}, "valid": True, "peer": peer}]})
+
+
 def _route(ctx: Context, hop: Hop, prefix: str, *, six: bool) -> dict[str, Any]:
     kind = {"ospf": "ospf6" if six else "ospf", "local": "connected"}.get(hop.protocol, hop.protocol)
     inner = hop.ifname in {p.ifname for p in ctx.router.ports if not p.external}

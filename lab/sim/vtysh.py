@@ -81,6 +81,8 @@ def show(ctx: Context, command: str) -> tuple[str, int]:
     match words:
         case ["show", "ip" | "ipv6", "route", prefix, "json"]:
             return frrshow.route_prefix(ctx, prefix), 0
+        case ["show", "bgp", "ipv4" | "ipv6", "unicast", prefix, "json"]:
+            return frrshow.bgp_prefix(ctx, prefix), 0
         case ["show", "ip", "ospf", "database", "router", *which, "json"] if text := frrlsdb.ospf(ctx, which):
             return text, 0
         case ["show", "ipv6", "ospf6", "database", "router", *which, "json"] if text := frrlsdb.ospf6(ctx, which):

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from fleet import clock
 from fleet.api.scopes import Scope
 from fleet.api.views import ApiView, Op, methods
-from fleet.changes import evidence_bundle
+from fleet.changes import evidence_bundle, probe_rows
 from fleet.changes.api import asked, reading, shapes
 from fleet.changes.models import Change, Event, Run, TargetRun
 from fleet.changes.views.evidence_file import IN_MEMORY
@@ -94,6 +94,8 @@ class TargetView(ApiView):
             raise Http404(f"There is no device {name} in run {pk}.")
         shown: Any = row
         shown.listed = list(row.steps.all())
+        for step in shown.listed:  # the shape asks each step for its table
+            step.probed = probe_rows.of(step)
         return self.answer(shown)
 
 

@@ -231,6 +231,33 @@ class RunOut(RunBrief):
         return [{"number": number, "targets": states} for number, states in waves.items()]
 
 
+class ProbeFigures(Shape):
+    """What mtr would report: times in ms, null where nothing came back."""
+
+    sent = _Whole()
+    lost = _Whole()
+    best = serializers.FloatField(allow_null=True)
+    avg = serializers.FloatField(allow_null=True)
+    worst = serializers.FloatField(allow_null=True)
+    stdev = serializers.FloatField(allow_null=True)
+
+
+class ProbeOut(Shape):
+    """Probes from a vantage point to an address, before the change and after it."""
+
+    vantage = _Text()
+    to = _Text()
+    family = _Text()
+    address = _Text()
+    before = ProbeFigures(allow_null=True)
+    after = ProbeFigures(allow_null=True)
+    there = texts(help_text="routers on the way")
+    back = texts(help_text="routers on the way back")
+    verdict = _Text(allow_blank=True, help_text="pass, fail, inconclusive, error; empty before there is one")
+    words = _Text(allow_blank=True)
+    reasons = texts()
+
+
 class StepOut(Shape):
     """One action on one device."""
 
@@ -244,6 +271,7 @@ class StepOut(Shape):
     ended_at = _Time(allow_null=True)
     changed = serializers.BooleanField(allow_null=True)
     reasons = texts()
+    probes = ProbeOut(many=True, source="probed", help_text="of a step that probes: each pair")
 
 
 class TargetBrief(Shape):

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from fleet import clock
+from fleet.changes import probe_rows
 from fleet.changes.models import StepRun
 from fleet.changes.views import diff
 from fleet.changes.views import frame as frames
@@ -33,6 +34,7 @@ class ShownStep:
     took_s: float | None
     open: bool  # unfolded: it is under way, or it failed
     reached: bool
+    probes: tuple[probe_rows.ProbeRow, ...] = ()
 
 
 @reads
@@ -84,4 +86,5 @@ def _shown(step: StepRun, numbers: dict[int, int], *, wanted: int) -> ShownStep:
         took_s=took,
         open=numbers[step.pk] == wanted or state in STEP_FAILED or (state in STEP_OPEN and step.due_at is not None),
         reached=reached,
+        probes=probe_rows.of(step),
     )

@@ -1,0 +1,90 @@
+"""Which way probes go, there and back, and whether a beacon is announced by one device alone. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.core.model import Reason
+from fleet.core.probes import Pair
+
+SILENT = "?"  # a hop that does not answer
+
+
+def named(source: str, hops: Sequence[str], owners: Mapping[str, str]) -> tuple[str, ...]:
+    """The routers on a way, its beginning included: hops as they answered, by the name of whose address it is.
+
+    One router that answers twice in a row (its own address at the end of the way) is there once.
+    """
+    made = [source]
+    for hop in hops:
+        name = owners.get(hop, hop)
+        if name == SILENT or name != made[-1]:
+            made.append(name)
+    return tuple(made)
+
+
+def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason | None:
+    """Why loss or delay of this pair could be that of another way; None: the way back is the way there.
+
+    Compared from both ends: first hop with last hop, and so on. A silent hop is passed over where its counterpart is
+    silent or known; with a silent first or last router it cannot be told.
+    """
+    subject = f"{pair}, the way back"
+    if len(there) < 2 or len(back) < 2:
+        return Reason(subject, "not known", "the same way as there", "Probe to a vantage point, or to a beacon.")
+    if there[-1] != back[0] or back[-1] != there[0]:
+        found = f"there {_shown(there)}, back {_shown(back)}"
+        return Reason(subject, found, f"ways between {there[0]} and {pair.target}", "Is every router of it reachable?")
+    reverse = list(reversed(back))
+    ends_told = SILENT not in (there[1], there[-2], reverse[1], reverse[-2])
+    same = len(there) == len(reverse) and all(a == b or SILENT in (a, b) for a, b in zip(there, reverse, strict=True))
+    if same and ends_told:
+        return None
+    found = f"there {_shown(there)}, back {_shown(back)}"
+    if same:
+        return Reason(subject, f"{found}: the first or last router is silent", "routers that answer at both ends")
+    return Reason(subject, found, "the same way as there", "What is lost may be lost on the other way.")
+
+
+def _shown(way: Sequence[str]) -> str:
+    return " > ".join(way)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one router knows of a prefix, exactly that. `own`: it has it itself; `origins`: who BGP says it comes from
+    (router ids; "AS 65001" for one from outside). `there` None: it could not be asked."""
+
+    router: str
+    there: bool | None
+    own: bool = False
+    origins: tuple[str, ...] = ()
+
+
+def announced_alone(device: str, router_id: str, prefix: str, heard: Sequence[Heard]) -> tuple[Reason, ...]:
+    """Why a beacon may not be used; empty: `device` alone announces it, as every other router that was asked sees it.
+
+    An address that somebody else announces as well may be answered by them, and says nothing about this device.
+    """
+    subject = f"beacon {prefix} of {device}"
+    reasons = []
+    mine = next((h for h in heard if h.router == device), None)
+    if mine is None or mine.there is None:
+        reasons.append(Reason(subject, f"{device} could not be asked", "its own routing table"))
+    elif not mine.own:
+        reasons.append(Reason(subject, f"{device} has no such route of its own", "a connected or static route"))
+    others = [h for h in heard if h.router != device]
+    if not others:
+        reasons.append(Reason(subject, "no other router that could be asked", "one that hears it"))
+    for one in others:
+        foreign = sorted({o for o in one.origins if o != router_id})
+        if one.there is None:
+            reasons.append(Reason(subject, f"{one.router} could not be asked", "its routing table"))
+        elif one.own:
+            reasons.append(Reason(subject, f"{one.router} has it as well", f"{device} alone", "Choose another prefix."))
+        elif foreign:
+            found = f"{one.router} hears it from {', '.join(foreign)}"
+            reasons.append(Reason(subject, found, f"{device} alone", "Choose another prefix."))
+        elif not one.there:
+            remedy = "It must be announced as exactly this prefix: a covering one may lead elsewhere."
+            reasons.append(Reason(subject, f"{one.router} does not hear it", f"a route for {prefix}", remedy))
+    return tuple(reasons)

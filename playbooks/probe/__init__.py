@@ -1,0 +1,1 @@
+"""Loss and latency between vantage points, before and after."""
