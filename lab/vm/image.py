@@ -93,24 +93,20 @@ def _install(root: Path, kernel: Kernel) -> None:
         target.write_text(text)
         target.chmod(mode)
     _chroot(root, ["apt-get", "-q", "update"])
-    _chroot(
-        root,
-        [
-            "apt-get",
-            "-q",
-            "-y",
-            "install",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Options::=--force-confold",
-            *image_files.PACKAGES,
-        ],
-    )
+    _chroot(root, ["apt-get", "-q", "-y", "install", "--no-install-recommends", "-o",
+                   "Dpkg::Options::=--force-confold", *image_files.PACKAGES])  # fmt: skip
+    for unit in image_files.UNMASKED:
+        (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
+    for script in image_files.NOT_RUN:
+        if (root / script.lstrip("/")).exists():
+            (root / script.lstrip("/")).chmod(0o644)
+    for unit in image_files.MASKED:
+        (root / unit.lstrip("/")).parent.mkdir(exist_ok=True)
+        (root / unit.lstrip("/")).unlink(missing_ok=True)
+        (root / unit.lstrip("/")).symlink_to("/dev/null")
     shutil.copy(kernel.path, root / "root" / "kernel.deb")
     _chroot(root, ["dpkg", "-i", "/root/kernel.deb"])
     (root / "root" / "kernel.deb").unlink()
-    for unit in image_files.UNMASKED:
-        (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
     _chroot(root, ["systemctl", "enable", *image_files.ENABLED])
     grub = root / "boot/grub"
     shutil.copytree(root / "usr/lib/grub/i386-pc", grub / "i386-pc", dirs_exist_ok=True)

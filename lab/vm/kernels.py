@@ -1,21 +1,34 @@
-"""The kernels that the machines boot: Debian packages from the machine's own apt, and broken copies of them."""
+"""The kernels that the machines boot: Debian's, with the modules that they need, and broken copies of them."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import assert_never
 
 from lab.netns.command import LabError, run
 from lab.vm.paths import cache
 
-# The cloud flavour is the same kernel with fewer drivers: 27 MB instead of 70, which an emulated processor unpacks in
-# a third of the time. It has what a virtual machine needs (virtio, ERST, softdog).
+# The cloud flavour is the same kernel with fewer drivers. It has what a virtual machine needs (virtio, ERST, softdog).
 _NAME = re.compile(r"^linux-image-(6\.1\.0-(\d+)-cloud-amd64)$", re.MULTILINE)
+
+# What is kept of 1,100 modules, with what these need: an emulated processor unpacks, syncs and indexes the 90 MB of the
+# others for minutes, and no machine here loads one. The kernel itself and each module that stays are Debian's own.
+_KEPT = (
+    "drivers/virtio/virtio_pci.ko", "drivers/block/virtio_blk.ko", "drivers/net/virtio_net.ko",
+    "drivers/char/hw_random/virtio-rng.ko", "drivers/net/tun.ko", "drivers/watchdog/softdog.ko", "fs/ext4/ext4.ko",
+    "crypto/crc32c_generic.ko", "arch/x86/crypto/crc32c-intel.ko", "fs/autofs/autofs4.ko", "fs/configfs/configfs.ko",
+    "net/8021q/8021q.ko", "net/ipv4/netfilter/ip_tables.ko", "drivers/firmware/efi/efi-pstore.ko",
+)  # fmt: skip
+_DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 @dataclass(frozen=True)
@@ -42,10 +55,16 @@ class Fault(StrEnum):
     PANIC = "panic"  # the kernel panics while it boots
     NO_NETWORK = "no network"  # the driver of the network cards is not loaded
     HANG = "hang"  # it never gets as far as its init
+    STILL = "still"  # its processors stop at the first instruction: no timer, no watch, no panic
 
 
 def newest(count: int) -> tuple[Kernel, ...]:
-    """The newest kernels that apt has, the oldest of them first. LabError where it has fewer."""
+    """The newest kernels that apt has, the oldest of them first, each as `slim` makes it. LabError: it has fewer."""
+    return tuple(slim(kernel) for kernel in as_packaged(count))
+
+
+def as_packaged(count: int) -> tuple[Kernel, ...]:
+    """The same, as Debian packages them."""
     found = sorted({(int(m[2]), m[1]) for m in _NAME.finditer(run(["apt-cache", "pkgnames", "linux-image-6.1.0-"]))})
     if len(found) < count:
         raise LabError(
@@ -76,23 +95,76 @@ def _run_in(folder: Path, arguments: list[str]) -> None:
         raise LabError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()[-400:]}")
 
 
+def slim(kernel: Kernel) -> Kernel:
+    """The same release and version: Debian's vmlinuz and scripts, the modules in `_KEPT`, not compressed."""
+    path = cache() / "kernels" / f"slim-1-{kernel.path.name}"
+    if not path.exists():
+        with _unpacked(kernel.path) as root:
+            _without_modules(root / "lib/modules" / kernel.release)
+            shutil.rmtree(root / "usr/share/doc", ignore_errors=True)
+            _pack(root, path)
+    return Kernel(kernel.release, kernel.version, path)
+
+
+def _without_modules(tree: Path) -> None:
+    """Every module away but those in `_KEPT` and what they depend on, by the names in the modules themselves."""
+    modules = {module.stem.replace("-", "_"): module for module in (tree / "kernel").rglob("*.ko")}
+    wanted = [modules[Path(name).stem.replace("-", "_")] for name in _KEPT if (tree / "kernel" / name).exists()]
+    kept: set[Path] = set()
+    while wanted:
+        module = wanted.pop()
+        kept.add(module)
+        found = _DEPENDS.search(module.read_bytes())
+        names = found[1].decode().split(",") if found else []
+        wanted += [modules[n.replace("-", "_")] for n in names if n and modules[n.replace("-", "_")] not in kept]
+    for module in modules.values():
+        if module not in kept:
+            module.unlink()
+    for folder in sorted((tree / "kernel").rglob("*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def broken(kernel: Kernel, fault: Fault) -> Kernel:
     """The same package, release and version, with a fault that shows only when it boots. Its digest is its own."""
-    path = cache() / "kernels" / f"broken-2-{fault.name.lower()}-{kernel.path.name}"
-    if path.exists():
-        return Kernel(kernel.release, kernel.version, path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        root = Path(folder) / "root"
-        run(["dpkg-deb", "-R", str(kernel.path), str(root)], timeout=120)
-        (root / "DEBIAN" / "md5sums").unlink(missing_ok=True)
-        if fault is Fault.NO_NETWORK:
-            _no_driver(root, kernel.release)
-        else:
-            _broken_boot(root, kernel.release, fault)
-        unfinished = Path(folder) / "made.deb"
-        run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(root), str(unfinished)], timeout=300)
-        unfinished.rename(path)
+    path = cache() / "kernels" / f"broken-3-{fault.name.lower()}-{kernel.path.name}"
+    if not path.exists():
+        with _unpacked(kernel.path) as root:
+            match fault:
+                case Fault.NO_NETWORK:
+                    _no_driver(root, kernel.release)
+                case Fault.STILL:
+                    _stands_still(root / f"boot/vmlinuz-{kernel.release}")
+                case Fault.PANIC | Fault.HANG:
+                    _broken_boot(root, kernel.release, fault)
+                case _:
+                    assert_never(fault)
+            _pack(root, path)
     return Kernel(kernel.release, kernel.version, path)
+
+
+@contextmanager
+def _unpacked(package: Path) -> Iterator[Path]:
+    """What is in a package, in a folder that is gone afterwards; without the list of sums, which would be wrong."""
+    with tempfile.TemporaryDirectory(dir=package.parent) as folder:
+        root = Path(folder) / "root"
+        run(["dpkg-deb", "-R", str(package), str(root)], timeout=120)
+        (root / "DEBIAN" / "md5sums").unlink(missing_ok=True)
+        yield root
+
+
+def _pack(root: Path, path: Path) -> None:
+    unfinished = root.with_name("made.deb")
+    run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(root), str(unfinished)], timeout=300)
+    unfinished.rename(path)
+
+
+def _stands_still(vmlinuz: Path) -> None:
+    """The instructions that GRUB jumps to (boot protocol: behind the setup sectors) become cli; hlt; jump back."""
+    image = bytearray(vmlinuz.read_bytes())
+    start = (image[0x1F1] + 1) * 512
+    image[start : start + 4] = b"\xfa\xf4\xeb\xfd"
+    vmlinuz.write_bytes(bytes(image))
 
 
 def _no_driver(root: Path, release: str) -> None:

@@ -2,8 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fleet.changes.models import StepRun, TargetRun
@@ -32,6 +36,41 @@ def of_target(target: TargetRun) -> list[Phase]:
             made.append(Phase("  of it: installed, fit, armed", round(installed, 1)))
             made.append(Phase("  of it: shut down, booted, reached", round(wall - installed, 1)))
     return made
+
+
+@contextmanager
+def answering(address: str) -> Iterator[list[tuple[datetime, bool]]]:
+    """While the block runs: when the SSH server there began to answer, and when it ceased to. Looked at every 0.5 s."""
+    seen: list[tuple[datetime, bool]] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            try:
+                with socket.create_connection((address, 22), timeout=5) as door:
+                    door.settimeout(5)
+                    open_now = door.recv(4) == b"SSH-"
+            except OSError:
+                open_now = False
+            if not seen or seen[-1][1] is not open_now:
+                seen.append((datetime.now(UTC), open_now))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join(10)
+
+
+def noticed_s(target: TargetRun, doors: Sequence[tuple[datetime, bool]]) -> float | None:
+    """From the first answer of the new boot to the end of the kernel step: all that Slipway added to the boot."""
+    row = StepRun.objects.filter(target=target, verb="kernel", back=False).first()
+    opened = [at for at, is_open in doors[1:] if is_open and row is not None and row.ended_at and at < row.ended_at]
+    if row is None or row.ended_at is None or not opened:
+        return None
+    return round((row.ended_at - opened[-1]).total_seconds(), 1)
 
 
 def cpu_s(pid: int) -> float:
