@@ -21,6 +21,7 @@ DRIVERS: Mapping[str, str] = {
     "firmware": "playbooks.firmware.driver:Firmware",
     "kernel": "playbooks.kernel.driver:Kernel",
     "kernel-default": "playbooks.kernel.default:KernelDefault",
+    "napalm": "playbooks.napalm.driver:Napalm",
     "netboot": "playbooks.netboot.driver:Netboot",
     "netboot-default": "playbooks.netboot.driver:NetbootDefault",
     "packages": "playbooks.packages.driver:Packages",
@@ -39,7 +40,7 @@ DRIVERS: Mapping[str, str] = {
 
 # Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
 # can still be reached. All others may be looked at again over the connection that is open.
-OWN_CONNECTION = frozenset({"driver", "routing"})
+OWN_CONNECTION = frozenset({"driver", "napalm", "routing"})
 
 
 def verbs() -> tuple[str, ...]:

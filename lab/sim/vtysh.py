@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lab.sim import frrconfig, frrlsdb, frrshow
+from lab.sim import frrconfig, frrlsdb, frrneighbors, frrshow
 from lab.sim.behaviours import Kind, active
 from lab.sim.frrconfig import FrrConfig, UnknownCommand
 from lab.sim.reply import Context, Reply, not_permitted
@@ -74,7 +74,7 @@ def _clear(ctx: Context, command: str) -> tuple[str, ...]:
 
 def show(ctx: Context, command: str) -> tuple[str, int]:
     """Output and status of a show command."""
-    handler = frrshow.SHOW.get(command)
+    handler = frrshow.SHOW.get(command) or frrneighbors.SHOW.get(command)
     if handler is not None:
         return handler(ctx), 0
     words = command.split()

@@ -1,0 +1,1 @@
+"""NAPALM drivers of Slipway, where NAPALM looks for a site's own: `napalm.get_network_driver("frr")`."""
