@@ -10,9 +10,9 @@ from tests.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 INLINE = [sys.executable, "manage.py", "engine"]
-# One worker with beat inside it: the tick and the legs of a test's few routers.
+# One worker with beat inside it: the tick, the legs and the looks of a test's few routers.
 CELERY = [
-    sys.executable, "-m", "celery", "-A", "fleet", "worker", "--beat", "--queues", "legs,tick",
+    sys.executable, "-m", "celery", "-A", "fleet", "worker", "--beat", "--queues", "legs,tick,collect",
     "--concurrency", "3", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
 ]  # fmt: skip
 

@@ -8,7 +8,8 @@ import pytest
 
 from fleet import clock
 from fleet.changes import lifecycle, seals
-from fleet.changes.models import Run
+from fleet.changes.models import Run, TargetRun
+from inventory.models import Observation
 from lab.sim import SimFleet, oracle
 from tests import needs
 from tests.redis import RedisServer
@@ -57,6 +58,11 @@ def judge(fleet: SimFleet) -> None:
     assert not oracle.unknown_commands(entries)
 
 
+def seen_since(target: TargetRun) -> bool:
+    """Whether the inventory has looked at the device again since this run left it."""
+    return Observation.objects.filter(router=target.router_id, observed_at__gte=target.ended_at).exists()
+
+
 def test_routers_are_restarted_one_after_the_other(engine: str, stage: Stage, fleet: SimFleet) -> None:
     change = stage.start("quick-restart", {}, NAMES)
     wait_ended(change, within_s=240)
@@ -67,6 +73,7 @@ def test_routers_are_restarted_one_after_the_other(engine: str, stage: Stage, fl
     judge(fleet)
     seals.seal(change.pk)
     assert seals.verify(change).broken is None
+    wait_until(lambda: all(map(seen_since, targets(change).values())), within_s=60, what="another look at each")
 
 
 def test_a_canary_that_fails_verification_is_rolled_back_and_nothing_follows(
