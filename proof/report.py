@@ -6,9 +6,9 @@ write("faults", [Row("runs judged", "2,000", "2,000", holds=True)], seed=7)     
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from fleet import clock
 from tests.bench import machine
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof.md"
@@ -17,13 +17,13 @@ CLAIMS: Mapping[str, tuple[str, str, str]] = {
     "faults": (
         "Faults",
         "make proof-faults",
-        "Whatever dies, is lost or lies in the middle of a change, judged from outside by what the devices saw: no step "
-        "that must not be repeated is repeated, never more is drained than the budget, nothing stays drained unsaid.",
+        "Whatever dies, is lost or lies in the middle of a change, judged from outside by what the devices saw: no "
+        "step that must not be repeated is repeated, never more is drained than the budget, nothing stays drained unsaid.",
     ),
     "restore": (
         "Backup and restore",
         "make proof-restore",
-        "A database that was restored from an hour ago finds changes half done: it looks and holds, it repeats nothing.",
+        "A database restored from an hour ago finds changes half done: it looks and holds, and repeats nothing.",
     ),
     "long": (
         "Long run",
@@ -96,7 +96,7 @@ def _section(claim: str, rows: Sequence[Row], *, seed: int | None, words: str) -
     on = {name: str(value) for name, value in machine.about().items()}
     cores, memory, kernel = on.pop("cores"), on.pop("memory_gib"), on.pop("kernel")
     where = f"{cores} cores, {memory} GiB, Linux {kernel}; " + ", ".join(f"{n} {v}" for n, v in on.items())
-    when = f"{datetime.now(UTC):%Y-%m-%d}" + (f", seed {seed}" if seed is not None else "")
+    when = f"{clock.now():%Y-%m-%d}" + (f", seed {seed}" if seed is not None else "")
     table = ["| what | found | wanted | |", "|---|---|---|---|"]
     table += ["| " + " | ".join(_cell(c) for c in (r.what, r.found, r.wanted, r.verdict)) + " |" for r in rows]
     return _framed(claim, [f"Measured {when}: {where}.", "", *table, "", *([words, ""] if words else [])])
