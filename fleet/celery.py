@@ -14,7 +14,13 @@ _COLLECT = (
             "task": "slipway.collect_all",
             "schedule": settings.SLIPWAY_COLLECT_SECONDS,
             "options": {"expires": settings.SLIPWAY_COLLECT_SECONDS},
-        }
+        },
+        # UCS Managers and Cisco IMCs as often: their rows are linked by what the devices showed.
+        "collect_ucs": {
+            "task": "slipway.collect_ucs_all",
+            "schedule": settings.SLIPWAY_COLLECT_SECONDS,
+            "options": {"expires": settings.SLIPWAY_COLLECT_SECONDS},
+        },
     }
     if settings.SLIPWAY_COLLECT_SECONDS > 0
     else {}
@@ -51,6 +57,8 @@ app.conf.update(
         "slipway.tick": {"queue": "tick"},
         "slipway.collect": {"queue": "collect"},
         "slipway.collect_all": {"queue": "collect"},
+        "slipway.collect_ucs": {"queue": "collect"},
+        "slipway.collect_ucs_all": {"queue": "collect"},
         "slipway.sample": {"queue": "collect"},
         "slipway.look_at_queues": {"queue": "collect"},
         # Others answer when they like: nothing of ours stands behind them, nor who answers behind who does not.

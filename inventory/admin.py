@@ -152,7 +152,15 @@ class UcsDomainAdmin(ModelAdmin):
     list_filter = ("site",)
     list_select_related = ("site", "credential")
     search_fields = ("name",)
-    readonly_fields = ("version", "collected_at")
+    readonly_fields = ("version", "bundles", "collected_at", "tried_at", "said")
+
+
+@admin.register(models.RackServer)
+class RackServerAdmin(ModelAdmin):
+    list_display = ("router", "address", "port", "credential", "model", "version", "collected_at")
+    list_select_related = ("router", "credential")
+    search_fields = ("router__name",)
+    readonly_fields = ("model", "serial", "uuid", "version", "vnics", "collected_at", "tried_at", "said")
 
 
 @admin.register(models.AdapterLimit)

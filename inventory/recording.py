@@ -17,6 +17,7 @@ from inventory.models import (
     CollectionRun,
     Cpu,
     Daemon,
+    Identity,
     Interface,
     Module,
     Nic,
@@ -60,6 +61,7 @@ def record(
         pairs = _interfaces({router: interfaces(seen) for router, seen in facts.items()}, now)
         claimed = cards.claim(_nics(pairs, now))
         _one_each(Cpu, {r: seen_machine.cpu(seen) for r, seen in facts.items()})
+        _one_each(Identity, {r: seen_machine.identity(seen) for r, seen in facts.items()})
         _one_each(Software, {r: asdict(seen_machine.software(seen)) for r, seen in facts.items()})
         _many_each(Package, facts, seen_machine.packages)
         _many_each(Module, facts, seen_machine.modules)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from fleet.core import ucs_links
 from fleet.core.model import Json
 from inventory.storable import storable, text
 
@@ -43,6 +44,18 @@ def cpu(facts: Json) -> dict[str, Json] | None:
         **{name: _count(found.get(name)) for name in ("sockets", "cores", "threads", "numa_nodes")},
         "siblings": storable(siblings) if isinstance(siblings, list) else None,
         "isolated": _word(found.get("isolated"), 255),
+    }
+
+
+def identity(facts: Json) -> dict[str, Json] | None:
+    """The columns of an Identity row, in the form in which UCS Manager's are compared with them."""
+    found = _mapping(facts, "identity")
+    if found is None:
+        return None
+    return {
+        "uuid": next(iter(ucs_links.uuids(_word(found.get("uuid"), 36))), ""),
+        "serial": ucs_links.serial(_word(found.get("serial"), 63)),
+        "product": _word(found.get("product"), 63),
     }
 
 

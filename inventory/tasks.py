@@ -7,9 +7,9 @@ from django.conf import settings
 
 from fleet import clock
 from fleet.celery import app
-from inventory import discovery, queue_looks
+from inventory import discovery, queue_looks, ucs
 from inventory.importers.netbox import asks
-from inventory.models import CollectionRun, Router
+from inventory.models import CollectionRun, RackServer, Router, UcsDomain
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,31 @@ def netbox_preview(import_id: int) -> None:
 def netbox_apply(import_id: int) -> None:
     """Write the preview of this import that was agreed to."""
     asks.run_apply(import_id)
+
+
+# A domain of 160 blades answers its 16 questions in some seconds each, when it is busy.
+@app.task(  # type: ignore[untyped-decorator]  # celery has no types
+    name="slipway.collect_ucs", acks_late=False, soft_time_limit=600, time_limit=660
+)
+def collect_ucs(domain_id: int = 0, rack_id: int = 0) -> None:
+    """Collect one UCS domain, or one standalone server. What is gone by now is passed over."""
+    now = clock.now()
+    domain = UcsDomain.objects.select_related("credential").filter(pk=domain_id).first()
+    rack = RackServer.objects.select_related("credential", "router").filter(pk=rack_id).first()
+    found = [] if domain is None else [(collected := ucs.collect(domain, now=now)).failed, *collected.unlinked]
+    found += [] if rack is None else [ucs.collect_rack(rack, now=now)]
+    for reason in found:
+        if reason is not None:
+            log.warning("%s", reason)
+
+
+@app.task(name="slipway.collect_ucs_all")  # type: ignore[untyped-decorator]  # celery has no types
+def collect_ucs_all() -> None:
+    """Ring for every UCS domain and standalone server: a message each, so that one that is away holds up no other."""
+    for pk in UcsDomain.objects.order_by("pk").values_list("pk", flat=True):
+        collect_ucs.delay(domain_id=pk)
+    for pk in RackServer.objects.order_by("pk").values_list("pk", flat=True):
+        collect_ucs.delay(rack_id=pk)
 
 
 @app.task(name="slipway.look_at_queues")  # type: ignore[untyped-decorator]  # celery has no types

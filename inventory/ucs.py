@@ -1,6 +1,6 @@
 """Collects UCS domains and answers where the blade of a device is. Rows are what UCS Manager said last."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,12 @@ from django.db import transaction
 
 from fleet.core import ucs as core
 from fleet.core.model import Reason
-from inventory import models, ucs_values
+from inventory import models, ucs_links, ucs_values
 from playbooks.base import DeviceError
 from playbooks.ucs import places, seen
 
 _MOST_SHOWN = 255
+_MOST_KEPT = 200  # sentences of one collection
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def collect(row: models.UcsDomain, *, now: datetime) -> Collected:
     try:
         found = asking.collect(address_of(row))
     except DeviceError as error:
+        models.UcsDomain.objects.filter(pk=row.pk).update(tried_at=now, said=[str(error.reason)[:500]])
         return Collected(row.name, failed=error.reason)
     return record(row, found, now=now)
 
@@ -58,12 +60,16 @@ def record(row: models.UcsDomain, found: seen.Domain, *, now: datetime) -> Colle
             b.dn: {
                 "model": b.model[:63], "serial": b.serial[:63], "uuid": b.uuid[:63], "adapter": b.adapter[:63],
                 "power": b.power[:31], "association": b.association[:31], "threads": b.threads,
+                "firmware": b.firmware[:63],
             } for b in found.blades
         })  # fmt: skip
         linked, unlinked = _profiles(row, found, policies, blades)
         # Policies that are gone: last, when no profile is bound to them any more.
         models.AdapterPolicy.objects.filter(domain=row).exclude(dn__in=list(policies)).delete()
-        models.UcsDomain.objects.filter(pk=row.pk).update(version=found.version[:31], collected_at=now)
+        models.UcsDomain.objects.filter(pk=row.pk).update(
+            version=found.version[:31], bundles=[text[:31] for text in found.bundles][:200], collected_at=now,
+            tried_at=now, said=[str(reason)[:500] for reason in unlinked][:_MOST_KEPT],
+        )  # fmt: skip
     return Collected(row.name, len(blades), len(found.profiles), len(policies), linked, unlinked)
 
 
@@ -106,7 +112,7 @@ def _profiles(
     policies: Mapping[str, models.AdapterPolicy],
     blades: Mapping[str, models.Blade],
 ) -> tuple[int, tuple[Reason, ...]]:
-    hosts = _hosts(v.mac for p in found.profiles for v in p.vnics)
+    hosts, by_dn = ucs_links.hosts(found.profiles, found.blades), {b.dn: b for b in found.blades}
     taken = dict(models.ServiceProfile.objects.filter(domain=row).values_list("dn", "router_id"))
     models.ServiceProfile.objects.filter(domain=row).exclude(dn__in=[p.dn for p in found.profiles]).delete()
     # A blade or a host that moved to another profile: both are told apart by the database.
@@ -120,10 +126,16 @@ def _profiles(
     )
     used: set[int] = set()
     for profile in found.profiles:
-        router = _host(profile, hosts) or taken.get(profile.dn)
-        router = None if router in used | elsewhere else router
-        if profile.blade and router is None:
-            unlinked.append(_unlinked(profile))
+        told = hosts.of(profile, by_dn.get(profile.blade))
+        # What differs links nothing, whatever was linked before; where nothing tells, a link made by hand stays.
+        router = None if told.conflict is not None else told.device or taken.get(profile.dn)
+        if router in used | elsewhere:
+            unlinked.append(ucs_links.taken_twice(profile, hosts.names.get(router or 0, "a device")))
+            router = None
+        elif told.conflict is not None:
+            unlinked.append(told.conflict)
+        elif profile.blade and router is None:
+            unlinked.append(ucs_links.unlinked(profile))
         used |= {router} if router is not None else set()
         first = next((policies[v.policy] for v in profile.vnics if v.policy in policies), None)
         pending = ", ".join(profile.pending.changes) or "changes" if profile.pending else ""
@@ -132,11 +144,12 @@ def _profiles(
                 domain=row, dn=profile.dn[:255], name=profile.name[:32], adapter_policy=first,
                 maintenance_policy=profile.maintenance[:16], router_id=router, blade=blades.get(profile.blade),
                 uuid=profile.uuid[:63], association=profile.association[:31], pending=pending[:_MOST_SHOWN],
-                bound_to=profile.template[:255],
+                bound_to=profile.template[:255], firmware_pack=profile.pack[:255],
+                linked_by=told.by if router is not None and router == told.device else "",
             )
         )  # fmt: skip
     fields = ["name", "adapter_policy", "maintenance_policy", "router", "blade", "uuid", "association", "pending",
-              "bound_to"]  # fmt: skip
+              "bound_to", "firmware_pack", "linked_by"]  # fmt: skip
     models.ServiceProfile.objects.bulk_create(
         made, update_conflicts=True, unique_fields=["domain", "dn"], update_fields=fields
     )
@@ -155,35 +168,53 @@ def _vnics(row: models.UcsDomain, found: seen.Domain, policies: Mapping[str, mod
     )
 
 
-def _hosts(macs: Iterable[str]) -> dict[str, int]:
-    """MAC address > the one device that showed it on an interface; what two devices show tells nothing."""
-    wanted = {mac for mac in macs if mac}
-    found: dict[str, set[int]] = {}
-    for mac, router in models.Interface.objects.filter(mac__in=wanted).values_list("mac", "router_id"):
-        found.setdefault(mac, set()).add(router)
-    return {mac: next(iter(routers)) for mac, routers in found.items() if len(routers) == 1}
+def _siblings(row: models.ServiceProfile) -> tuple[str, ...]:
+    """The other profiles that are bound to the same updating template, and when each would reboot."""
+    if not row.bound_to:
+        return ()
+    rows = models.ServiceProfile.objects.filter(domain=row.domain, bound_to=row.bound_to).exclude(pk=row.pk)
+    return tuple(f"{one.name} ({one.maintenance_policy or 'unknown'})" for one in rows.order_by("name")[:_MOST_KEPT])
 
 
-def _host(profile: seen.Profile, hosts: Mapping[str, int]) -> int | None:
-    """The device whose interfaces have the addresses of this profile's vNICs; None where they are of several."""
-    found = {hosts[v.mac] for v in profile.vnics if v.mac in hosts}
-    return next(iter(found)) if len(found) == 1 else None
+def rack_address(row: models.RackServer) -> places.Domain:
+    """How a standalone server's management controller is reached. No query after `select_related`."""
+    who = row.credential
+    return places.Domain(row.router.name, row.address, row.port, who.username, who.reference, row.certificate)
 
 
-def _unlinked(profile: seen.Profile) -> Reason:
-    return Reason(
-        f"host of {profile.name} ({profile.blade.removeprefix('sys/')})",
-        "no device, or more than one, with the MAC addresses of its vNICs",
-        "one device of the inventory",
-        "Collect the host's facts, or link the service profile by hand.",
-    )
+def collect_rack(row: models.RackServer, *, now: datetime) -> Reason | None:
+    """Ask one standalone server and write what it says; why not, where it could not be asked."""
+    from playbooks.ucs import rack, rack_client  # imcsdk takes a while to import
+
+    mine = models.RackServer.objects.filter(pk=row.pk)
+    try:
+        found = rack_client.look(rack_address(row))
+    except DeviceError as error:
+        mine.update(tried_at=now, said=[str(error.reason)[:500]])
+        return error.reason
+    mine.update(
+        model=found.model[:63], serial=found.serial[:63], uuid=found.uuid[:63], version=found.version[:31],
+        vnics=[rack.vnic_json(one) for one in found.vnics][:_MOST_KEPT], tried_at=now, collected_at=now, said=[],
+    )  # fmt: skip
+    return None
 
 
 class Store:
-    """Where the kind of step `ucs` looks up the blade of a device."""
+    """Where the kinds of step `ucs` and `ucs-rack` look up the blade or the controller of a device."""
+
+    def rack(self, device: str) -> places.RackPlace | None:
+        """Two queries; None where the device is no standalone server that was collected."""
+        from playbooks.ucs.rack import vnic_of
+
+        row = models.RackServer.objects.filter(router__name=device, collected_at__isnull=False)
+        found = row.select_related("router", "credential").first()
+        if found is None:
+            return None
+        vnics = tuple(vnic_of(one) for one in found.vnics)
+        return places.RackPlace(rack_address(found), found.model, vnics)
 
     def of(self, device: str) -> places.Place | None:
-        """Four queries; None where no service profile with a blade is linked to the device."""
+        """Six queries at most; None where no service profile with a blade is linked to the device."""
         row = (
             models.ServiceProfile.objects.filter(router__name=device, blade__isnull=False)
             .select_related("domain__credential", "blade")
@@ -204,4 +235,8 @@ class Store:
             counts={p.dn: ucs_values.policy_of(p) for p in models.AdapterPolicy.objects.filter(domain=row.domain)},
             limits=core.limits_of(row.blade.adapter, ucs_values.limits_table()),
             template=row.bound_to,
+            pack=row.firmware_pack,
+            packs=dict(models.FirmwarePack.objects.filter(domain=row.domain).values_list("dn", "blade_bundle")),
+            bundles=tuple(str(text) for text in row.domain.bundles),
+            siblings=_siblings(row),
         )

@@ -34,6 +34,8 @@ DRIVERS: Mapping[str, str] = {
     "soak": "playbooks.facts.driver:Soak",
     "sysctl": "playbooks.sysctl.driver:Sysctl",
     "ucs": "playbooks.ucs.driver:Ucs",
+    "ucs-rack": "playbooks.ucs.rack_driver:Rack",
+    "ucs-user-ack": "playbooks.ucs.maintenance:UserAck",
     "undrain": "playbooks.drain.undrain:Undrain",
     "verify": "playbooks.facts.driver:Verify",
 }

@@ -22,7 +22,10 @@ def draft(wanted: Sequence[Repair], found: Sequence[Diagnosis], *, author: Abstr
     for one in wanted:
         request = drafts.Request(one.recipe, one.inputs, one.targets)
         words = "\n".join(
-            f.words for d in found for f in d.findings if f.repair and d.card.name == one.inputs.get("interface")
+            f.words
+            for d in found
+            for f in d.findings
+            if f.repair and d.device in one.targets and d.card.name == one.inputs.get("interface", d.card.name)
         )
         try:
             changes.append(

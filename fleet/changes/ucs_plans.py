@@ -1,4 +1,4 @@
-"""What a plan would do to blades: findings on the adapter policies that its steps bind. Reads rows only."""
+"""What a plan would do to blades: findings on the policies and packs that its steps bind. Reads rows only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,10 +28,18 @@ def look(steps: Mapping[str, Sequence[PlannedStep]]) -> list[Finding]:
     )
     table = ucs_values.limits_table()
     groups: dict[tuple[str, str, Policy], list[str]] = {}
+    packs: dict[tuple[str, str], list[str]] = {}
     for name, aim in planned.items():
-        key = (str(aim["copy"]), versions.get(name, ""), Policy(**aim["policy"]))
-        groups.setdefault(key, []).append(name)
+        if aim["policy"] is not None:
+            key = (str(aim["copy"]), versions.get(name, ""), Policy(**aim["policy"]))
+            groups.setdefault(key, []).append(name)
+        elif aim["pack"] is not None:  # with queues as well, what would reboot by itself is named by those
+            packs.setdefault((str(aim["pack"]["name"]), str(aim["pack"]["bundle"])), []).append(name)
     found: list[Finding] = []
+    for (pack, bundle), names in packs.items():
+        found += ucs_reach.reboots(
+            f"host firmware pack {pack} ({bundle})", [profiles[n] for n in names if n in profiles]
+        )
     for (copy, version, policy), names in groups.items():
         # As they will be: bound to the copy, which nobody else is.
         bound = [

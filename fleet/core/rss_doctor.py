@@ -63,6 +63,7 @@ class Diagnosis:
     best: Spread | None = None
     untold: int = 0
     entropy: Entropy | None = None
+    lost: int = 0  # packets without a buffer between the looks
 
     @property
     def is_fine(self) -> bool:
@@ -72,8 +73,10 @@ class Diagnosis:
     def repairs(self) -> tuple[Repair, ...]:
         """The request that sets it right: what every finding asks for, together (the card is drained once)."""
         found = [one.repair for one in self.findings if one.repair is not None]
-        if not found:
-            return ()
+        # Another adapter policy brings other queues, and with them another table: what is set by hand waits for that.
+        policy = [one for one in found if one.recipe == remedies.UCS_RECIPE]
+        if policy or not found:
+            return tuple(policy[:1])
         inputs = {key: value for one in found for key, value in one.inputs.items()}
         inputs["spread"] = any(one.inputs.get("spread") for one in found)
         return (Repair(found[0].recipe, inputs, found[0].targets, ()),)
@@ -135,6 +138,7 @@ def diagnose(
         best=case.best,
         untold=case.predicted.untold if case.predicted else 0,
         entropy=case.entropy,
+        lost=load.lost if load is not None else 0,
     )
 
 

@@ -8,6 +8,8 @@ from fleet.core.rss import ESP, UDP, Flow
 from fleet.core.rss_load import Card, Limits, Machine
 
 RECIPE = "nic-rss"
+# Where the queues are those of the blade's adapter: its policy, with an acknowledged reboot.
+UCS_RECIPE = "ucs-queues"
 _NAT_T = 4500
 _VXLAN, _GENEVE = 4789, 6081
 # Behind this many queues a router's cores are rarely short, and each takes memory and an interrupt (scaling.rst: "as
@@ -33,23 +35,23 @@ def _request(device: str, card: Card, **inputs: Json) -> Repair:
     return Repair(RECIPE, {"interface": card.name, **inputs}, (device,), ())
 
 
-def _pinned(machine: Machine, queues: int) -> dict[str, Json]:
-    """One CPU for each queue, first threads of cores first (the usual numbering). irqbalance would move them again."""
-    cores = machine.cores or machine.cpus or 1
+def _pinned(machine: Machine) -> dict[str, Json]:
+    """One CPU for each queue, of the card's NUMA node and none that is isolated. irqbalance would move them again."""
     balanced: dict[str, Json] = {"irqbalance": False} if machine.irqbalance else {}
-    return {"interrupts": f"0-{min(queues, cores) - 1}", **balanced}
+    return {"interrupts": "local", **balanced}
 
 
 def more_queues(device: str, card: Card, machine: Machine, wanted: int) -> tuple[Repair | None, tuple[str, ...]]:
     """Queues with RSS over all of them, and CPUs for them; words where the host cannot set them."""
-    if card.driver == "enic" or not card.settable:
+    if card.driver == "enic":
         rules = (
-            f"The host cannot set them: the UCS adapter policy does. Set recv-queue {wanted}, trans-queue {wanted}, "
+            f"The host cannot set them: the UCS adapter policy does: recv-queue {wanted}, trans-queue {wanted}, "
             f"comp-queue {2 * wanted}, interrupt {2 * wanted + 2}, rss receivesidescaling enabled; the server reboots."
         )
-        plain = "The host cannot set its queues: its hypervisor or its adapter policy does."
-        return None, (rules if card.driver == "enic" else plain,)
-    return _request(device, card, queues=wanted, spread=True, **_pinned(machine, wanted)), ()
+        return Repair(UCS_RECIPE, {"queues": wanted}, (device,), ()), (rules,)
+    if not card.settable:
+        return None, ("The host cannot set its queues: its hypervisor or its adapter policy does.",)
+    return _request(device, card, queues=wanted, spread=True, **_pinned(machine)), ()
 
 
 def equal_table(device: str, card: Card) -> Repair:
@@ -64,7 +66,7 @@ def hash_ports(device: str, card: Card) -> Repair:
 
 def spread_interrupts(device: str, card: Card, machine: Machine) -> Repair:
     """One CPU for each queue, kept from irqbalance."""
-    return _request(device, card, spread=False, **_pinned(machine, card.queues or 1))
+    return _request(device, card, spread=False, **_pinned(machine))
 
 
 def entropy_advice(flows: Iterable[Flow]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ RESERVED_INTERRUPTS = 2
 ENIC_CAP = 8
 ENIC_CAP_UNTIL = (6, 13)
 NAME_LENGTH = 16
+# A bundle of blade firmware as UCS Manager names its version: "4.2(3d)B".
+BUNDLE = r"[0-9]{1,2}\.[0-9]{1,2}\([0-9]{1,4}[a-zA-Z]{0,3}\)[A-Z]?"
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,14 @@ def derived(name: str, *, receive: int, transmit: int, like: Policy | None = Non
 
 def illegal(policy: Policy, version: str) -> tuple[Finding, ...]:
     """FATAL findings on the policy alone: outside of the schema, counts that do not fit each other, RSS off."""
-    where = f"UCS Manager {version}"
+    return illegal_in(policy, ranges(version), f"UCS Manager {version}")
+
+
+def illegal_in(policy: Policy, legal: Sequence[Range], where: str) -> tuple[Finding, ...]:
+    """`illegal` by the ranges of whatever takes it."""
     wrong = [
         _fatal("ucs-range", policy, f"{r.cli} {getattr(policy, r.field)}", f"{r.least} to {r.most} ({where})")
-        for r in ranges(version)
+        for r in legal
         if getattr(policy, r.field) not in r
     ]
     if (wanted := policy.receive + policy.transmit) != policy.completion:

@@ -61,33 +61,34 @@ def findings(
     """
     using = users(policy_dn, profiles)
     return (
-        *_reboots(wanted, using),
+        *reboots(f"adapter policy {wanted.name}", using),
         *_beyond(policy_dn, wanted, using, table),
         *_unmeant(wanted, [p for p in using if meant and p.dn not in meant]),
     )
 
 
-def _reboots(wanted: Policy, using: Collection[Profile]) -> list[Finding]:
+def reboots(subject: str, using: Collection[Profile]) -> tuple[Finding, ...]:
+    """Profiles that would reboot by themselves, or of which nobody knows, when `subject` is committed for them."""
     found = []
     at_once = [p for p in using if p.maintenance is Maintenance.IMMEDIATE]
     if at_once:
         remedy = (
-            "Set a maintenance policy with user-ack on them first, or give each wave a copy of the adapter policy; "
-            "then one wave at a time is acknowledged after its hosts were drained."
+            "Set user-ack on them first: recipe ucs-user-ack drafts it as a change of its own, which reboots nothing. "
+            "Then one host after the other is acknowledged, after it was drained."
         )
         said = f"{len(at_once)} service profiles with maintenance policy immediate: {_names(at_once)}"
-        found.append(_fatal("ucs-immediate", wanted, f"{said} would reboot at the commit", "user-ack on each", remedy))
+        found.append(_about("ucs-immediate", subject, f"{said} would reboot at the commit", "user-ack on each", remedy))
     scheduled = [p for p in using if p.maintenance is Maintenance.TIMER]
     if scheduled:
         said = f"{len(scheduled)} service profiles that reboot by a schedule of UCS Manager: {_names(scheduled)}"
-        remedy = "Set user-ack: a reboot that nobody here starts cannot wait for a drain."
-        found.append(_fatal("ucs-timer", wanted, said, "user-ack on each", remedy))
+        remedy = "Set user-ack (recipe ucs-user-ack): a reboot that nobody here starts cannot wait for a drain."
+        found.append(_about("ucs-timer", subject, said, "user-ack on each", remedy))
     unknown = [p for p in using if p.maintenance is Maintenance.UNKNOWN]
     if unknown:
         said = f"{len(unknown)} service profiles whose maintenance policy is not known: {_names(unknown)}"
         remedy = "Collect the domain again. Where a profile names none, UCS Manager's default policy holds for it."
-        found.append(_fatal("ucs-maintenance-unknown", wanted, said, "user-ack on each", remedy))
-    return found
+        found.append(_about("ucs-maintenance-unknown", subject, said, "user-ack on each", remedy))
+    return tuple(found)
 
 
 def _beyond(policy_dn: str, wanted: Policy, using: Collection[Profile], table: Mapping[str, Limits]) -> list[Finding]:
@@ -142,4 +143,8 @@ def _names(profiles: Collection[Profile]) -> str:
 
 
 def _fatal(code: str, policy: Policy, found: str, wanted: str, remedy: str) -> Finding:
-    return Finding(code, Severity.FATAL, Reason(f"adapter policy {policy.name}", found, wanted, remedy))
+    return _about(code, f"adapter policy {policy.name}", found, wanted, remedy)
+
+
+def _about(code: str, subject: str, found: str, wanted: str, remedy: str) -> Finding:
+    return Finding(code, Severity.FATAL, Reason(subject, found, wanted, remedy))

@@ -13,7 +13,7 @@ from inventory.models.circuits import (
 from inventory.models.collection import CollectionFailure, CollectionRun
 from inventory.models.drift import Drift
 from inventory.models.filters import SavedFilter
-from inventory.models.hardware import Card, Cpu, Flavour, Interface, Nic
+from inventory.models.hardware import Card, Cpu, Flavour, Identity, Interface, Nic
 from inventory.models.imports import NetboxImport, NetboxObject, NetboxSource
 from inventory.models.intent import Assignment, Level, Profile, ProfileKind
 from inventory.models.links import Beacon, KeepConnected, Link, LinkEnd, Side
@@ -30,6 +30,7 @@ from inventory.models.ucs import (
     Blade,
     FirmwarePack,
     MaintenancePolicy,
+    RackServer,
     ServiceProfile,
     UcsDomain,
     Vnic,
@@ -41,11 +42,11 @@ __all__ = [
     "CollectionFailure", "CollectionRun", "Console",
     "ConsoleKind", "Cpu", "Credential", "Customer",
     "CustomerCircuit", "Daemon", "DeviceKind", "Drift", "External", "FailureDomain", "FirmwarePack", "Flavour",
-    "HostKey", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "MaintenancePolicy", "Module",
+    "HostKey", "Identity", "Interface", "KeepConnected", "Level", "Link", "LinkEnd", "MaintenancePolicy", "Module",
     "NetboxImport",
     "NetboxObject", "NetboxSource", "Nic", "Observation", "Package",
     "Profile", "ProfileKind", "ProviderCircuit", "ProviderImpact", "ProviderMaintenance",
-    "ProviderStatus", "QueueLook", "Router", "Sample", "Sampled", "SavedFilter", "ServiceProfile",
+    "ProviderStatus", "QueueLook", "RackServer", "Router", "Sample", "Sampled", "SavedFilter", "ServiceProfile",
     "Side", "Site", "Software", "Suite",
     "UcsDomain", "Vnic", "check_time_zone", "digest_of", "name_is_plain",
 ]  # fmt: skip

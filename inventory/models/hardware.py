@@ -104,6 +104,22 @@ class Card(models.Model):
         return f"{self.serial} in {self.router}"
 
 
+class Identity(models.Model):
+    """What a device's firmware says that it is (DMI): UUID in lower, serial number in upper case; empty: unknown."""
+
+    router = models.OneToOneField(Router, on_delete=models.CASCADE, related_name="identity")
+    uuid = models.CharField(max_length=36, blank=True, default="", db_index=True)
+    serial = models.CharField(max_length=63, blank=True, default="", db_index=True)
+    product = models.CharField(max_length=63, blank=True, default="")
+
+    class Meta:
+        ordering = ("router__name",)
+        verbose_name_plural = "identities"
+
+    def __str__(self) -> str:
+        return f"{self.router} {self.product}".strip()
+
+
 class Cpu(models.Model):
     """The processors of a device. Empty text and null mean unknown."""
 

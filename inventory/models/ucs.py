@@ -23,7 +23,12 @@ class UcsDomain(models.Model):
         help_text="SHA-256 of UCS Manager's certificate in hexadecimal; without it nothing is asked",
     )  # fmt: skip
     version = models.CharField(max_length=31, blank=True, default="", editable=False)
+    bundles = models.JSONField(default=list, blank=True, editable=False, help_text="blade bundles that lie on it")
     collected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    tried_at = models.DateTimeField(null=True, blank=True, editable=False)
+    said = models.JSONField(
+        default=list, blank=True, editable=False, help_text="why the last collection failed, or what it could not link"
+    )
 
     class Meta:
         ordering = ("name",)
@@ -103,6 +108,7 @@ class Blade(models.Model):
     power = models.CharField(max_length=31, blank=True, default="")
     association = models.CharField(max_length=31, blank=True, default="")
     threads = models.PositiveIntegerField(null=True, blank=True)
+    firmware = models.CharField(max_length=63, blank=True, default="", help_text="bundle that it runs")
 
     class Meta:
         ordering = ("domain__name", "dn")
@@ -133,6 +139,10 @@ class ServiceProfile(models.Model):
     association = models.CharField(max_length=31, blank=True, default="")
     pending = models.CharField(max_length=255, blank=True, default="", help_text="what waits for a reboot")
     bound_to = models.CharField(max_length=255, blank=True, default="", help_text="dn of an updating template")
+    firmware_pack = models.CharField(max_length=255, blank=True, default="", help_text="dn of what it resolves to")
+    linked_by = models.CharField(
+        max_length=31, blank=True, default="", help_text="MAC, UUID, serial: what told the device; empty: by hand"
+    )
 
     class Meta:
         ordering = ("domain__name", "dn")
@@ -146,6 +156,37 @@ class ServiceProfile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain} {self.dn}"
+
+
+class RackServer(models.Model):
+    """A standalone C-series server by its management controller (Cisco IMC): no policies, each vNIC has its own counts.
+
+    `vnics`: as `playbooks.ucs.rack.Vnic`, what was last seen.
+    """
+
+    router = models.OneToOneField(Router, on_delete=models.CASCADE, related_name="rack_server")
+    address = models.GenericIPAddressField()
+    port = models.PositiveIntegerField(default=443, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="rack_servers")
+    certificate = models.CharField(
+        max_length=64, blank=True, default="", validators=[RegexValidator(r"^[0-9a-f]{64}$")],
+        help_text="SHA-256 of its certificate in hexadecimal; without it nothing is asked",
+    )  # fmt: skip
+    model = models.CharField(max_length=63, blank=True, default="", editable=False)
+    serial = models.CharField(max_length=63, blank=True, default="", editable=False)
+    uuid = models.CharField(max_length=63, blank=True, default="", editable=False)
+    version = models.CharField(max_length=31, blank=True, default="", editable=False)
+    vnics = models.JSONField(default=list, blank=True, editable=False)
+    collected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    tried_at = models.DateTimeField(null=True, blank=True, editable=False)
+    said = models.JSONField(default=list, blank=True, editable=False, help_text="why the last collection failed")
+
+    class Meta:
+        ordering = ("router__name",)
+        constraints = (models.UniqueConstraint(fields=("address", "port"), name="rack_server_address_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.router} {self.address}"
 
 
 class Vnic(models.Model):

@@ -1,5 +1,6 @@
 """What the small scripts of discovery would print on a virtual router. Known by their names; no shell runs. Pure."""
 
+import uuid
 from collections.abc import Callable, Sequence
 
 from lab.sim import blade
@@ -9,6 +10,7 @@ from lab.sim.reply import Context, Reply
 from lab.sim.router import KERNELS, PSTORE, Nic
 
 _IRQ = 40  # first interrupt of the first card
+DMI = "/sys/class/dmi/id/"
 _FRR = ("watchfrr", "zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
 _IMAGES = dict(zip(KERNELS, ("6.1.176-1", "6.1.192-2"), strict=True))
 _FLOWS = ("tcp4", "udp4", "esp4", "tcp6", "udp6", "esp6")
@@ -27,6 +29,14 @@ def cpu(ctx: Context, argv: Sequence[str]) -> Reply:
 
 
 def modules(ctx: Context, argv: Sequence[str]) -> Reply:
+def identity(ctx: Context, argv: Sequence[str]) -> Reply:
+    """What its firmware says: of a blade what UCS Manager gave it (control socket), else of its own name."""
+    own = {"product_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, ctx.router.name)), "product_name": "Simulated"}
+    own["product_serial"] = f"SIM{ctx.router.spec.number:06}"
+    found = {name: ctx.router.files.get(f"{DMI}{name}", value) for name, value in own.items()}
+    return Reply("".join(f"{name} {found[name] if ctx.root or name == 'product_name' else ''}\n" for name in own))
+
+
     """The drivers of its cards, of the kernel's own tree, and two more."""
     drivers = sorted({nic.driver for nic in ctx.router.nics.values()} | {"8021q", "bonding"})
     outside = {"i40e": " (OE)"} if ctx.router.software.loaded.version else {}
@@ -129,3 +139,4 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-nic-state": nic,
     "slipway-last-words": last_words,
 }
+    "slipway-identity": identity,

@@ -161,6 +161,11 @@ class SimFleet:
         """Have this firmware lie and run in all cards of a router."""
         self.ask(op="set", router=router, field="nvm", value=version)
 
+    def set_identity(self, router: str, *, uuid: str, serial: str) -> None:
+        """What the firmware of the machine says that it is."""
+        for field, value in (("uuid", uuid), ("serial", serial)):
+            self.ask(op="set", router=router, field=field, value=value)
+
     def panic(self, router: str, text: str) -> None:
         """Let the kernel of a router die now, with these last words; it boots again by itself."""
         self.ask(op="panic", router=router, text=text)

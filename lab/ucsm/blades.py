@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lab.ucsm.build import DEFAULT_POLICY
+from lab.ucsm.build import DEFAULT_PACK, DEFAULT_POLICY
 from lab.ucsm.tree import Node, Tree
 
 # Of an association's stages those that tell the story; the real one has some fifty (schema of ucsmsdk).
 STAGES = (
     "AssociateBegin",
     "AssociateBladePowerOff",
+    "AssociateUpdateAdaptorNwFwLocal",  # skipped where the firmware is what it should be
     "AssociateNicConfigPnuOSLocal",
     "AssociateNicConfigHostOSLocal",
     "AssociateSwConfigHostOSLocal",
     "AssociateBootHost",
     "AssociateSuccess",
 )
+_FIRMWARE_STAGE = STAGES.index("AssociateUpdateAdaptorNwFwLocal")
 _NIC_STAGE = STAGES.index("AssociateNicConfigHostOSLocal")
 # Several vNICs whose counts together are above this do not get their completion queues (observed: two with 256 + 256
 # do not, one does). What an adapter really has is not published.
@@ -30,6 +32,10 @@ FAILED = {
     "M81KR": "Out of CQ resources",
     "VIC 1240": "Adapter configDataNicCb(): vnicEthCreate failed",
 }
+
+FIRMWARE = "host firmware"  # stands in a configuration for the pack, beside the names of vNICs
+# A bundle that its adapter does not take, for failure injection: the association fails in the stage that flashes.
+BROKEN_BUNDLE = "4.3(9z)B"
 
 Config = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -85,6 +91,7 @@ class Blades:
         for profile in self.tree.of_class("lsServer"):
             if not profile.props.get("pnDn") or profile.dn in self.going:
                 continue
+            profile.props["operHostFwPolicyName"] = pack_of(self.tree, profile)
             maintenance = maintenance_of(self.tree, profile)
             profile.props["operMaintPolicyName"] = maintenance.dn if maintenance else ""
             if config_of(self.tree, profile) == self.deployed[profile.dn]:
@@ -132,8 +139,9 @@ class Blades:
             self._note("pending", profile)
         waits = "waiting-for-user" if maintenance.props["uptimeDisr"] == "user-ack" else "waiting-for-maint-window"
         self.tree.add(
-            "lsmaintAck", f"{profile.dn}/ack", adminState="untriggered", operState=waits, changes="networking",
-            changeDetails="host-eth-if-profile", disr="up-time", deploymentMode=maintenance.props["uptimeDisr"],
+            "lsmaintAck", f"{profile.dn}/ack", adminState="untriggered", operState=waits, disr="up-time",
+            changes="networking", deploymentMode=maintenance.props["uptimeDisr"],
+            changeDetails=",".join(details(config_of(self.tree, profile), self.deployed[profile.dn])),
         )  # fmt: skip
         profile.props["operState"] = "pending-reboot"
         self.changed(f"{profile.dn}/ack")
@@ -166,7 +174,10 @@ class Blades:
             blade.props["operPower"] = "off"
             self.hosts.off(profile.props["name"])
             self._note("off", profile)
-        if going.stage == _NIC_STAGE and (why := exhausted(self.tree, blade, going.config)):
+        bundle = dict(dict(going.config)[FIRMWARE])["bundle"]
+        if going.stage == _FIRMWARE_STAGE and bundle == BROKEN_BUNDLE:
+            self._fail(blade, profile, name, "Update of adaptor firmware failed: image is corrupt")
+        elif going.stage == _NIC_STAGE and (why := exhausted(self.tree, blade, going.config)):
             self._fail(blade, profile, name, why)
         elif name == "AssociateBootHost":
             blade.props["operPower"] = "on"
@@ -208,6 +219,7 @@ class Blades:
         }  # fmt: skip
         self.tree.add("computeBladeFsm", f"{blade.dn}/fsm", currentFsm="nop", progress="100", fsmStatus="success")
         self.deployed[profile.dn] = going.config
+        self.tree[f"{blade.dn}/fw-status"].props["packageVersion"] = dict(dict(going.config)[FIRMWARE])["bundle"]
         self.hosts.on(profile.props["name"], queues(self.tree, blade, going.config))
         self._note("up", profile)
         self.changed(profile.dn)
@@ -236,7 +248,8 @@ def maintenance_of(tree: Tree, profile: Node) -> Node | None:
 
 def config_of(tree: Tree, profile: Node) -> Config:
     """What is configured for each vNIC of a profile: name and every value of its policy."""
-    made = []
+    bundle = tree[pack_of(tree, profile)].props.get("bladeBundleVersion", "")
+    made: list[tuple[str, tuple[tuple[str, str], ...]]] = [(FIRMWARE, (("bundle", bundle),))]
     for vnic in tree.children(profile.dn, "vnicEther"):
         policy = resolved(tree, vnic)
         values = [
@@ -248,9 +261,26 @@ def config_of(tree: Tree, profile: Node) -> Config:
     return tuple(made)
 
 
+def pack_of(tree: Tree, profile: Node) -> str:
+    """The dn of the host firmware pack of a profile; the default where the named one does not exist."""
+    named = f"org-root/fw-host-pack-{profile.props.get('hostFwPolicyName')}"
+    return named if named in tree else DEFAULT_PACK
+
+
+def details(now: Config, before: Config) -> list[str]:
+    """What of a profile waits for a reboot, in UCS Manager's words."""
+    made = ["adaptor-host-fw", "bios-fw"] if dict(now).get(FIRMWARE) != dict(before).get(FIRMWARE) else []
+    vnics = [{name: values for name, values in config if name != FIRMWARE} for config in (now, before)]
+    return made + ["host-eth-if-profile"] * (vnics[0] != vnics[1])
+
+
+def vnics_of(config: Config) -> Config:
+    return tuple(row for row in config if row[0] != FIRMWARE)
+
+
 def exhausted(tree: Tree, blade: Node, config: Config) -> str:
     """What the adapter says when its completion queues do not suffice; "" when they do."""
-    counts = [_count(values, "eth-rcv-q") + _count(values, "eth-work-q") for _, values in config]
+    counts = [_count(values, "eth-rcv-q") + _count(values, "eth-work-q") for _, values in vnics_of(config)]
     if len(counts) < 2 or sum(counts) <= COMPLETIONS:
         return ""
     return FAILED.get(tree[f"{blade.dn}/adaptor-1"].props["model"], FAILED["VIC 1240"])
@@ -259,7 +289,7 @@ def exhausted(tree: Tree, blade: Node, config: Config) -> str:
 def queues(tree: Tree, blade: Node, config: Config) -> dict[str, int]:
     """Receive queues that the host shows on each vNIC: fewer than asked for, where other counts do not fit."""
     made = {}
-    for name, values in config:
+    for name, values in vnics_of(config):
         asked = _count(values, "eth-rcv-q")
         by_completion = max(1, _count(values, "eth-comp-q") - _count(values, "eth-work-q"))
         by_interrupts = max(1, _count(values, "eth-int") - 2 - _count(values, "eth-work-q"))

@@ -1,12 +1,15 @@
 """A domain to begin with: two fabric interconnects, chassis of eight blades, a service profile on each, policies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lab.ucsm.tree import Tree
 
 PER_CHASSIS = 8
 DEFAULT_POLICY = "org-root/eth-profile-default"
+DEFAULT_PACK = "org-root/fw-host-pack-default"
+BUNDLES = ("4.2(3d)B", "4.3(2b)B")  # that lie on the fabric interconnects; the first is what all run
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,20 @@ class Blade:
     policy: str = ""  # "": none named, so the default holds
     maintenance: str = "ask"
     cpus: int = 40
+    template: str = ""  # name of the template that it was made from, as `templates` of `build` has it
 
 
-def build(blades: Sequence[Blade], *, name: str = "ucs1-osl3", version: str = "4.2(3d)") -> Tree:
-    """The domain, everything associated and applied. UCS Manager's own default maintenance policy is `immediate`."""
+def build(
+    blades: Sequence[Blade],
+    *,
+    name: str = "ucs1-osl3",
+    version: str = "4.2(3d)",
+    templates: Mapping[str, str] = MappingProxyType({}),
+) -> Tree:
+    """The domain, everything associated and applied. UCS Manager's own default maintenance policy is `immediate`.
+
+    `templates`: name > updating-template or initial-template.
+    """
     tree = Tree()
     tree.add("topSystem", "sys", name=name, address="192.0.2.10", mode="cluster")
     for fabric in "AB":
@@ -32,6 +45,17 @@ def build(blades: Sequence[Blade], *, name: str = "ucs1-osl3", version: str = "4
     for policy, when in (("default", "immediate"), ("ask", "user-ack"), ("at-night", "timer-automatic")):
         tree.add("lsmaintMaintPolicy", f"org-root/maint-{policy}", name=policy, uptimeDisr=when, dataDisr=when)
     add_policy(tree, DEFAULT_POLICY)
+    tree.add("firmwareComputeHostPack", DEFAULT_PACK, name="default", bladeBundleVersion=BUNDLES[0], mode="staged")
+    tree.add("firmwareExcludeServerComponent", f"{DEFAULT_PACK}/exclude-server-component-local-disk",
+             serverComponent="local-disk")  # fmt: skip
+    for bundle in BUNDLES:
+        file = f"ucs-k9-bundle-b-series.{bundle.replace('(', '.').replace(')', '.')}.bin"
+        tree.add(
+            "firmwareDistributable", f"sys/fw-catalogue/distrib-{file}", name=file, type="b-series-bundle",
+            version=bundle,
+        )  # fmt: skip
+    for template, kind in templates.items():
+        tree.add("lsServer", f"org-root/ls-{template}", name=template, type=kind, assocState="unassociated", pnDn="")
     for number, blade in enumerate(blades):
         _associated(tree, number, blade)
     return tree
@@ -70,8 +94,10 @@ def _associated(tree: Tree, number: int, blade: Blade) -> None:
         "lsServer", profile, name=blade.host, type="instance", assignState="assigned", assocState="associated",
         configState="applied", configQualifier="", operState="ok", maintPolicyName=blade.maintenance, pnDn=place,
         operMaintPolicyName=f"org-root/maint-{blade.maintenance}", fsmStatus="nop", fsmProgr="100", uuid=uuid,
-        srcTemplName="", fsmRmtInvErrDescr="",
+        srcTemplName=blade.template, operSrcTemplName=f"org-root/ls-{blade.template}" if blade.template else "",
+        hostFwPolicyName="", operHostFwPolicyName=DEFAULT_PACK, fsmRmtInvErrDescr="",
     )  # fmt: skip
+    tree.add("firmwareStatus", f"{place}/fw-status", packageVersion=BUNDLES[0], operState="ready")
     tree.add("lsPower", f"{profile}/power", state="up", softShutdownTimer="150-secs")
     resolved = f"org-root/eth-profile-{blade.policy or 'default'}"
     for vnic in range(blade.vnics):

@@ -33,7 +33,8 @@ _CREATABLE = frozenset(
     {
         "adaptorHostEthIfProfile", "adaptorEthRecvQueueProfile", "adaptorEthWorkQueueProfile", "adaptorRssProfile",
         "adaptorEthCompQueueProfile", "adaptorEthInterruptProfile", "adaptorEthArfsProfile", "lsmaintMaintPolicy",
-        "adaptorEthFailoverProfile", "adaptorEthOffloadProfile",
+        "adaptorEthFailoverProfile", "adaptorEthOffloadProfile", "firmwareComputeHostPack",
+        "firmwareExcludeServerComponent",
     }
 )  # fmt: skip
 

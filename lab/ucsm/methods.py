@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
-from lab.ucsm.blades import Blades, config_of, maintenance_of
+from lab.ucsm.blades import Blades, config_of, details, maintenance_of
 from lab.ucsm.commit import NotTaken, written
 from lab.ucsm.sessions import Refused, Sessions
 from lab.ucsm.tree import Node, Tree, matches
@@ -150,11 +150,12 @@ class Api:
             maintenance = maintenance_of(tree, profile)
             mode = maintenance.props["uptimeDisr"] if maintenance else "immediate"
             pending = self.blades.pending(profile) is not None
+            changed = details(config_of(tree, profile), self.blades.deployed[profile.dn])
             for out, disruption in ((ackables, "up-time"), (old_ackables, "up-time" if pending else "")):
                 pair = ET.SubElement(out, "pair", key=f"{profile.dn}/ack")
                 ET.SubElement(
                     pair, "lsmaintAck", dn=f"{profile.dn}/ack", deploymentMode=mode, disr=disruption, configIssues="",
-                    changes="networking", changeDetails="host-eth-if-profile", operState="waiting-for-user",
+                    changes="networking", changeDetails=",".join(changed), operState="waiting-for-user",
                 )  # fmt: skip
             for out, node in ((affected, profile), (old_affected, self.tree[profile.dn])):
                 ET.SubElement(out, "pair", key=profile.dn).append(tree.element(node))

@@ -4,7 +4,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -34,8 +34,9 @@ class UcsManager:
         refresh_s: float = 600.0,
         most_sessions: int = 32,
         version: str = "4.2(3d)",
+        templates: Mapping[str, str] | None = None,
     ) -> None:
-        tree = build(blades, version=version)
+        tree = build(blades, version=version, templates=templates or {})
         self.sessions = Sessions(password, time.monotonic, refresh_s=refresh_s, most=most_sessions)
         self.blades = Blades(tree, time.monotonic, hosts or NoHosts(), stage_s=stage_s)
         self.api = Api(tree, self.blades, self.sessions)

@@ -47,6 +47,7 @@ _FACTS: Commands = {
     "cmdline": ["cat", "/proc/cmdline"],
     "tainted": ["cat", "/proc/sys/kernel/tainted"],
     "cpu": scripts.argv("cpu"),
+    "identity": scripts.argv("identity"),
     "modules": scripts.argv("modules"),
     "packages": scripts.argv("packages"),
     "processes": scripts.argv("processes"),

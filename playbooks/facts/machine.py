@@ -29,12 +29,22 @@ def facts(read: Reader) -> dict[str, Json]:
         "hostname": read.read("hostname", parse_linux.first_line, "hostname", only_ok=True),
         "cpus": read.read("cpus", parse_machine.number, "cpus"),
         "cpu": read.read("cpu", parse_machine.cpu, "cpu"),
+        **({"identity": _identity(read)} if "identity" in read.answers else {}),
         "memory_kb": memory.get("MemTotal"),
         "modules": read.read("modules", parse_machine.modules, "modules"),
         "packages": read.read("packages", parse_machine.packages, "packages"),
         "dataplane": _dataplane(daemons),
         "daemons_seen": daemons,
     }
+
+
+def _identity(read: Reader) -> dict[str, Json] | None:
+    """UUID, serial number and product; null where there is no DMI (not a PC) or only root may read it."""
+    found = parse_machine.identity(read.text("identity"))
+    if found is not None and read.root is False and not (found["uuid"] and found["serial"]):
+        read.unknown["identity"] = NEEDS_ROOT
+        return None
+    return found
 
 
 def _daemons(read: Reader) -> dict[str, Json] | None:

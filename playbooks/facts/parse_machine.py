@@ -21,6 +21,7 @@ _MODULE_VERSION = re.compile(r"^= ([A-Za-z0-9_-]{1,63}) ?(.*)$", re.MULTILINE)
 _STAT = re.compile(r"^([0-9]{1,10}) \(([^)\n]{1,63})\) (.+)$", re.MULTILINE)
 _STARTED = 19  # field 22 of /proc/PID/stat, counted after the name
 _TICKS_PER_S = 100  # USER_HZ of every Linux that runs routers (x86, arm64, mips, riscv)
+_IDENTITY = re.compile(r"^(product_(?:uuid|serial|name)) (.{1,100})$", re.MULTILINE)
 _SECRET = re.compile(r"(?i)^([^=\s]*(?:passw|passphrase|secret|token|credential)[^=\s]*)=.+$")
 _ARM = {"0x41": "ARM", "0x43": "Cavium", "0x48": "HiSilicon", "0x50": "Ampere", "0x51": "Qualcomm", "0xc0": "Ampere"}
 
@@ -39,6 +40,16 @@ def cpu_list(text: str) -> list[int] | None:
             return None
         found.update(range(int(first), int(last or first) + 1))
     return sorted(found)
+
+
+def identity(text: str) -> dict[str, Json] | None:
+    """Script `identity`: uuid, serial, product as the firmware says them, null for those that it does not say."""
+    found = {key: word(value) for key, value in _IDENTITY.findall(text)}
+    if not found:
+        return None
+    return {
+        key: found.get(f"product_{name}") for key, name in (("uuid", "uuid"), ("serial", "serial"), ("product", "name"))
+    }
 
 
 def cpu(text: str) -> dict[str, Json] | None:

@@ -17,6 +17,15 @@ grep -Hs '' "$c"/cpu/cpu[0-9]*/topology/physical_package_id "$c"/cpu/cpu[0-9]*/t
 "$c"/node/node[0-9]*/cpulist "$c/cpu/isolated"
 """
 
+# What the firmware says that the machine is. UUID and serial number are root's to read.
+IDENTITY = (
+    _READ
+    + """\
+for f in product_uuid product_serial product_name; do
+p=$1/sys/class/dmi/id/$f; [ -e "$p" ] || continue; g "$p"; echo "$f $v"; done
+"""
+)
+
 # A line that begins with "=" is a version; the others are /proc/modules as it is.
 MODULES = (
     _READ
@@ -105,6 +114,7 @@ BY_NAME = {
     "driver-log": DRIVER_LOG,
     "nic": NIC,
 }
+    "identity": IDENTITY,
 
 
 def argv(name: str, *, root: str = "") -> list[str]:

@@ -8,7 +8,9 @@ from fleet.core.ucs import Policy
 from playbooks.base import Refused
 from playbooks.ucs import ask, render
 from playbooks.ucs.client import ALREADY_THERE, Manager, NotTaken
+from playbooks.ucs.moves import FIRMWARE
 from playbooks.ucs.seen import Profile
+from playbooks.ucs.wanted import Pack
 
 
 def make_copy(manager: Manager, dn: str, policy: Policy, origin: str) -> None:
@@ -27,10 +29,33 @@ def make_copy(manager: Manager, dn: str, policy: Policy, origin: str) -> None:
         raise Refused(Reason(f"adapter policy {dn}", shown, f"{policy.receive} + {policy.transmit} queues"))
 
 
+def make_pack(manager: Manager, pack: Pack) -> None:
+    """Have the copy of a host firmware pack be there, as `make_copy`."""
+    found = ask.pack(manager, pack.dn)
+    if found is None:
+        origin = manager.ask(lambda handle: handle.query_dn(pack.origin))
+        if origin is None:
+            raise Refused(
+                Reason(f"host firmware pack {pack.origin}", "not there any more", "as planned", "Plan again.")
+            )
+        without = manager.ask(lambda handle: list(handle.query_children(in_dn=pack.origin)))
+        try:
+            manager.commit([render.pack(pack.dn, pack.name, pack.bundle, origin, without)], created=True)
+        except NotTaken as no:
+            if no.code != ALREADY_THERE:
+                raise
+        found = ask.pack(manager, pack.dn)
+    if found != pack.bundle:
+        shown = f"bundle {found}" if found is not None else "not there after its commit"
+        raise Refused(Reason(f"host firmware pack {pack.dn}", shown, f"bundle {pack.bundle}"))
+
+
 def bind(manager: Manager, now: Profile, wanted: Mapping[str, tuple[str, str]]) -> None:
-    """Bind vNICs of one profile to other policies, in one commit. Refused where any other profile would reboot, or
-    this one at once."""
+    """Bind vNICs of one profile to other policies, and the profile to another firmware pack, in one commit. Refused
+    where any other profile would reboot, or this one at once."""
     changed = []
+    if FIRMWARE in wanted and now.pack_named != wanted[FIRMWARE][0]:
+        changed.append((now.dn, wanted[FIRMWARE][0]))
     for vnic in now.vnics:
         named, _ = wanted.get(vnic.name, (vnic.named, ""))
         if vnic.named != named:
@@ -49,6 +74,32 @@ def bind(manager: Manager, now: Profile, wanted: Mapping[str, tuple[str, str]]) 
     manager.commit(_bound(manager, changed))
 
 
+def make_user_ack(manager: Manager, dn: str, name: str) -> None:
+    """Have a maintenance policy with user-ack be there. Raises Refused where one of this name does otherwise."""
+    found = manager.ask(lambda handle: handle.query_dn(dn))
+    if found is None:
+        try:
+            manager.commit([render.user_ack(dn, name)], created=True)
+        except NotTaken as no:
+            if no.code != ALREADY_THERE:
+                raise
+        found = manager.ask(lambda handle: handle.query_dn(dn))
+    when = str(found.uptime_disr) if found is not None else "not there after its commit"
+    if when != "user-ack":
+        raise Refused(Reason(f"maintenance policy {dn}", when, "user-ack", "Name another: `policy`."))
+
+
+def name_maintenance(manager: Manager, now: Profile, name: str) -> None:
+    """Name another maintenance policy in one profile, where it names another now."""
+    if now.maintenance_named == name:
+        return
+    found = manager.ask(lambda handle: handle.query_dn(now.dn))
+    if found is None:
+        raise Refused(Reason(now.dn, "not there any more", "as it was a moment ago"))
+    found.maint_policy_name = name
+    manager.commit([found])
+
+
 def _under_way(manager: Manager, dn: str) -> bool:
     """Does a profile wait for a reboot, or take its association, already? An estimate names it too: seen with two
     hosts of one change at once. What it waits with is not of this commit, which touches one profile's vNICs only."""
@@ -61,12 +112,16 @@ def _bound(manager: Manager, changed: list[tuple[str, str]]) -> list[Any]:
     found = manager.ask(lambda handle: handle.query_dns(*(dn for dn, _ in changed)))
     made = []
     for dn, named in changed:
-        vnic = found.get(dn)
-        if vnic is None:
-            raise Refused(Reason(f"vNIC {dn}", "not there any more", "as it was a moment ago"))
-        vnic.adaptor_profile_name = named
-        made.append(vnic)
+        one = found.get(dn)
+        if one is None:
+            raise Refused(Reason(dn, "not there any more", "as it was a moment ago"))
+        setattr(one, "host_fw_policy_name" if _is_profile(one) else "adaptor_profile_name", named)
+        made.append(one)
     return made
+
+
+def _is_profile(found: Any) -> bool:
+    return bool(found.get_class_id() == "LsServer")
 
 
 def acknowledge(manager: Manager, profile: str) -> None:

@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
@@ -17,6 +16,7 @@ from ucsmsdk.ucsmethodfactory import aaa_refresh
 
 from fleet.core.model import Reason
 from playbooks.base import DeviceError, HostKeyRefused, LoginRefused, Refused, Unreachable, Unsure
+from playbooks.ucs.passwords import password
 from playbooks.ucs.pinned import NoAnswer, NotReached, OtherCertificate, Pinned
 from playbooks.ucs.places import Domain
 
@@ -142,20 +142,7 @@ class Manager:
         self._renew_at = self._clock() + _RENEW_AT * float(handle.refresh_period or 600)
 
     def _password(self) -> str:
-        kind, _, where = self.domain.credential.partition(":")
-        found = ""
-        if kind == "env":
-            found = os.environ.get(where, "")
-        elif kind == "file":
-            try:
-                found = Path(where).read_text(encoding="utf-8").rstrip("\n")
-            except (OSError, UnicodeDecodeError):
-                found = ""
-        if not found or "-----BEGIN" in found:
-            remedy = "Set it for the processes that run the steps; UCS Manager takes passwords only."
-            subject = f"credential {kind}:{where}" if kind in {"env", "file"} else "credential"
-            raise LoginRefused(Reason(f"{subject} of {self._subject}", "no password there", "a password", remedy))
-        return found
+        return password(self.domain, self._subject)
 
     @property
     def _subject(self) -> str:

@@ -1,4 +1,4 @@
-"""The verb `ucs`: a host's vNICs get another adapter policy, by an acknowledged reboot of its drained, stopped host.
+"""The verb `ucs`: a blade gets another adapter policy or firmware, by an acknowledged reboot of its drained host.
 
 Each visit looks at UCS Manager and does the one thing that is next (`moves`): bind, shut down, acknowledge, wait. What
 was done is read from UCS Manager, never remembered, so a lost answer or another worker does nothing twice.
@@ -6,14 +6,13 @@ was done is read from UCS Manager, never remembered, so a lost answer or another
 
 from collections.abc import Mapping
 
-from fleet.core import ucs
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import boot
 from playbooks.base import Device, Impossible, Look, Seen, Session, Step
-from playbooks.ucs import acts, ask, host, places, wanted
+from playbooks.ucs import acts, ask, host, places, wanted, words
 from playbooks.ucs.client import Manager, manager
-from playbooks.ucs.moves import Move, next_move
+from playbooks.ucs.moves import FIRMWARE, Move, next_move
 from playbooks.ucs.params import UcsParams
 from playbooks.ucs.seen import Profile
 from playbooks.ucs.wanted import Wanted
@@ -30,7 +29,8 @@ Bindings = Mapping[str, tuple[str, str]]
 
 
 class Ucs:
-    """Bind one host's vNICs to a policy with other queues. Done when the host itself shows them, after its boot."""
+    """Bind one host's vNICs to a policy with other queues, its profile to a pack with other firmware, or both. Done
+    when the host itself shows the queues and UCS Manager the running bundle, after its boot."""
 
     verb = "ucs"
     phase = TargetState.APPLYING
@@ -46,24 +46,10 @@ class Ucs:
         params = UcsParams.model_validate(spec.params)
         place = places.place(device.name)
         aim = wanted.wanted(params, place, device=device.name, kernel=str(facts.get("kernel") or ""), cpus=_cpus(facts))
-        where = aim.blade.removeprefix("sys/") or "no blade"
-        shown = aim.shows if aim.shows is not None else "not known before"
-        diff = "".join(
-            f"-{name}: {place.vnics[name]}: {_counts(aim.now)}\n+{name}: {aim.copy}: {_counts(aim.policy)}\n"
-            for name in aim.vnics
-        )
         return PlannedStep(
-            self.verb, spec.params, self.reversibility, self.disruptive,
-            diff=f"{diff} {aim.profile} on {where}, {place.adapter or 'adapter of unknown model'}: "
-            f"receive queues on the host: {shown} ({aim.why})\n",
-            commands=(
-                *ucs.commands(ucs.Policy(aim.policy.name), aim.policy),
-                *(f"bind {aim.profile}/ether-{name} to {aim.policy.name}" for name in aim.vnics),
-                "systemctl poweroff",
-                f"acknowledge {aim.profile}/ack (an association that has begun cannot be stopped)",
-                "way back: bind them to the old policy again, another acknowledged reboot",
-            ),
-            expected={_PLAN: aim.json()}, estimate_s=min(self.estimate_s, params.within), within_s=params.within,
+            self.verb, spec.params, words.reversibility(aim), self.disruptive, diff=words.diff(aim, place),
+            commands=words.commands(aim), expected={_PLAN: aim.json()},
+            estimate_s=min(self.estimate_s, params.within), within_s=params.within,
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
@@ -78,9 +64,10 @@ class Ucs:
             return Look(Seen.UNKNOWN, (Reason(f"boot id of {step.device.name}", "unreadable", "a boot id"),))
         data: dict[str, Json] = {"queues": dict(found.queues), "boot_id": found.boot_id}
         bound = next_move(now, _forth(aim)).move is Move.ASSOCIATED
-        if bound and _short(step, aim, found) is None:
-            return Look(Seen.ALREADY, (), data)
+        if bound and _short(step, aim, found) is None and _other_bundle(aim, now) is None:
+            return Look(Seen.ALREADY, (), data | {"firmware": now.running})
         held = {vnic.name: [vnic.named, vnic.policy] for vnic in now.vnics if vnic.name in aim.vnics}
+        held |= {FIRMWARE: [now.pack_named, now.pack]} if aim.pack is not None else {}
         artifact = {**data, "bindings": held, "profile": aim.profile, "blade": now.blade}
         return Look(Seen.READY, (), data, artifact)
 
@@ -89,8 +76,11 @@ class Ucs:
         now = ask.profile(asked, aim.profile)
         move = next_move(now, _forth(aim)).move
         if move is Move.BIND:
-            origin = next((str(pair[1]) for pair in _held(step).values()), "")
-            acts.make_copy(asked, aim.copy, aim.policy, origin)
+            if aim.policy is not None:
+                origin = next((str(pair[1]) for name, pair in _held(step).items() if name != FIRMWARE), "")
+                acts.make_copy(asked, aim.copy, aim.policy, origin)
+            if aim.pack is not None:
+                acts.make_pack(asked, aim.pack)
         self._act(session, step, asked, now, _forth(aim), move, deadline_s)
 
     def observe(self, session: Session, step: Step) -> Look:
@@ -107,8 +97,9 @@ class Ucs:
             return Look(Seen.UNKNOWN, (reason,), data, after_s=_AGAIN_S)
         if seen.boot_id == (step.artifact or {}).get("boot_id"):
             return _nothing_pends(step, data)
-        if (short := _short(step, aim, seen)) is not None:
-            return Look(Seen.IMPOSSIBLE, (short,), data)
+        wrong = [no for no in (_short(step, aim, seen), _other_bundle(aim, now)) if no is not None]
+        if wrong:
+            return Look(Seen.IMPOSSIBLE, tuple(wrong), data)
         return Look(Seen.DONE, _unbalanced(step, seen), data)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
@@ -206,7 +197,8 @@ def _aim(step: Step) -> tuple[Wanted, Manager]:
 
 
 def _forth(aim: Wanted) -> Bindings:
-    return dict.fromkeys(aim.vnics, (aim.policy.name, aim.copy))
+    made = dict.fromkeys(aim.vnics, (aim.policy.name, aim.copy)) if aim.policy is not None else {}
+    return made | ({FIRMWARE: (aim.pack.name, aim.pack.dn)} if aim.pack is not None else {})
 
 
 def _held(step: Step) -> Mapping[str, list[str]]:
@@ -225,7 +217,8 @@ def _macs(now: Profile, aim: Wanted) -> frozenset[str]:
 def _data(step: Step, now: Profile) -> dict[str, Json]:
     """What is kept from visit to visit and shown: where the association is, and since when we wait for the host."""
     kept = {key: step.progress[key] for key in ("pending_s", "bound_s") if key in step.progress}
-    return {**kept, "association": now.association, "stage": now.stage, "progress": now.progress, "fault": now.fault}
+    said = {"association": now.association, "stage": now.stage, "progress": now.progress, "fault": now.fault}
+    return {**kept, **said, "firmware": now.running}
 
 
 def _refusal(step: Step, aim: Wanted, now: Profile) -> tuple[Reason, ...]:
@@ -252,6 +245,8 @@ def _refusal(step: Step, aim: Wanted, now: Profile) -> tuple[Reason, ...]:
 
 def _short(step: Step, aim: Wanted, seen: host.Host) -> Reason | None:
     """Fewer queues on the host than there are to be; also where it does not show them."""
+    if aim.policy is None:
+        return None
     least = aim.shows if aim.shows is not None else aim.policy.receive
     wrong = {name: count for name, count in seen.queues.items() if count != least}
     if len(seen.queues) >= len(aim.vnics) and not wrong:
@@ -259,6 +254,14 @@ def _short(step: Step, aim: Wanted, seen: host.Host) -> Reason | None:
     shown = ", ".join(f"{name} {count}" for name, count in sorted(seen.queues.items())) or "no interface of its vNICs"
     remedy = "See dmesg of enic: completion queues, interrupts and CPUs bound them as well as the policy."
     return Reason(f"receive queues of {step.device.name}", shown, f"{least} on each of {len(aim.vnics)} vNICs", remedy)
+
+
+def _other_bundle(aim: Wanted, now: Profile) -> Reason | None:
+    """Another bundle than that of the pack runs on the blade; what UCS Manager does not tell is not held against it."""
+    if aim.pack is None or not now.running or now.running == aim.pack.bundle:
+        return None
+    remedy = "See the firmware of its components in UCS Manager: one that was not updated keeps the blade's bundle."
+    return Reason(f"firmware of {now.blade.removeprefix('sys/')}", now.running, aim.pack.bundle, remedy)
 
 
 def _unbalanced(step: Step, seen: host.Host) -> tuple[Reason, ...]:
@@ -284,11 +287,3 @@ def _cpus(facts: Mapping[str, Json]) -> int | None:
     cpu = facts.get("cpu")
     threads = cpu.get("threads") if isinstance(cpu, Mapping) else None
     return threads if isinstance(threads, int) and threads > 0 else None
-
-
-def _counts(policy: ucs.Policy) -> str:
-    rss = "on" if policy.rss else "off"
-    return (
-        f"{policy.receive} + {policy.transmit} queues, {policy.completion} completion, {policy.interrupts} interrupts, "
-        f"rings {policy.receive_ring}/{policy.transmit_ring}, RSS {rss}"
-    )

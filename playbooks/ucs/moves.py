@@ -10,7 +10,10 @@ from fleet.core.ucs import OUT_OF_QUEUES
 from playbooks.ucs.seen import Profile
 
 # `lsmaintAck.changes` of what a change of adapter policy waits with. Anything else is somebody else's.
-_OURS = frozenset({"host-eth-if-profile", "implicit-reboot"})
+_OURS = frozenset({"host-eth-if-profile", "implicit-host-eth-if-profile-redeploy", "implicit-reboot"})
+# What stands for the host firmware pack among the names of vNICs: they have no spaces.
+FIRMWARE = "host firmware"
+_OF_FIRMWARE = "-fw"  # so ends what a change of pack waits with: adaptor-host-fw, bios-fw, local-disk-fw and more
 
 
 class Move(StrEnum):
@@ -35,7 +38,8 @@ class Next:
 
 
 def next_move(now: Profile, wanted: Mapping[str, tuple[str, str]], *, back: bool = False) -> Next:
-    """`wanted`: vNIC > (name of its policy as configured, dn that it resolves to; "" = whatever it resolves to).
+    """`wanted`: vNIC > (name of its policy as configured, dn that it resolves to; "" = whatever it resolves to);
+    `FIRMWARE` > the same of the host firmware pack.
 
     `back`: on the way back a failed association is what is to be mended, not the end.
     """
@@ -52,7 +56,7 @@ def next_move(now: Profile, wanted: Mapping[str, tuple[str, str]], *, back: bool
     if now.association == "failed" and not back:
         return Next(Move.FAILED, _failed(now))
     if now.pending is not None:
-        return _pending(now)
+        return _pending(now, firmware=FIRMWARE in wanted)
     if now.association == "failed":
         return say(Move.WAIT, f"failed: {now.fault or now.qualifier}", "another association, which other values start")
     if now.association != "associated":
@@ -65,6 +69,11 @@ def next_move(now: Profile, wanted: Mapping[str, tuple[str, str]], *, back: bool
 def _unbound(now: Profile, wanted: Mapping[str, tuple[str, str]]) -> Reason | None:
     there = {vnic.name: vnic for vnic in now.vnics}
     for name, (named, policy) in wanted.items():
+        if name == FIRMWARE:
+            if now.pack_named != named or (policy and now.pack != policy):
+                found = now.pack or now.pack_named or "the default pack"
+                return Reason(f"host firmware pack of {now.name}", found, policy or named or "the default pack")
+            continue
         vnic = there.get(name)
         if vnic is None:
             return Reason(f"service profile {now.name}", f"no vNIC {name}", f"{name} with policy {named or 'default'}")
@@ -74,11 +83,11 @@ def _unbound(now: Profile, wanted: Mapping[str, tuple[str, str]]) -> Reason | No
     return None
 
 
-def _pending(now: Profile) -> Next:
+def _pending(now: Profile, *, firmware: bool) -> Next:
     ack = now.pending
     assert ack is not None
     subject = f"pending reboot of {now.name}"
-    others = sorted(set(ack.changes) - _OURS)
+    others = sorted(one for one in set(ack.changes) - _OURS if not (firmware and one.endswith(_OF_FIRMWARE)))
     if others:
         remedy = "Acknowledge or discard in UCS Manager what somebody else has changed; this change does not do it."
         return Next(

@@ -7,6 +7,7 @@ from typing import Protocol
 from fleet.core.model import Reason
 from fleet.core.ucs import Limits, Policy
 from playbooks.base import Impossible
+from playbooks.ucs.rack import Vnic
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,28 @@ class Place:
     counts: Mapping[str, Policy] = field(default_factory=dict)
     limits: Limits | None = None
     template: str = ""
+    pack: str = ""  # dn of the host firmware pack that it resolves to
+    packs: Mapping[str, str] = field(default_factory=dict)  # dn > bundle of every pack of the domain
+    bundles: tuple[str, ...] = ()  # that lie on the fabric interconnects; () when that is not known
+    siblings: tuple[str, ...] = ()  # profiles bound to the same template, and when each of them would reboot
+
+
+@dataclass(frozen=True)
+class RackPlace:
+    """A standalone server as it was last collected. `domain`: how its management controller is reached."""
+
+    domain: Domain
+    model: str
+    vnics: tuple[Vnic, ...]
+    limits: Limits | None = None
 
 
 class Places(Protocol):
-    """Where blades are looked up."""
+    """Where blades and standalone servers are looked up."""
 
     def of(self, device: str) -> Place | None: ...
+
+    def rack(self, device: str) -> RackPlace | None: ...
 
 
 _kept: Places | None = None
@@ -60,13 +77,22 @@ def tell(where: Places) -> None:
     _kept = where
 
 
+def rack(device: str) -> RackPlace:
+    """A standalone server. Raises Impossible where the device is none that is known."""
+    found = _kept.rack(device) if _kept is not None else None
+    if found is None or not found.vnics:
+        remedy = "Enter it (admin, Rack servers) and collect it: ./manage.py collect_ucs."
+        raise Impossible(Reason(f"C-series server {device}", "not on record", "its management controller", remedy))
+    return found
+
+
 def place(device: str) -> Place:
     """The place of a device. Raises Impossible where no service profile is linked to it."""
     found = _kept.of(device) if _kept is not None else None
     if found is None:
         remedy = (
-            "Collect its UCS domain (./manage.py collect_ucs), and its facts: both are matched by the MAC addresses "
-            "of its vNICs."
+            "Collect its UCS domain (./manage.py collect_ucs), and its facts: they are matched by MAC addresses of "
+            "vNICs, UUID and serial number. A standalone C-series server has a recipe of its own: ucs-rack-queues."
         )
         raise Impossible(Reason(f"UCS blade of {device}", "no service profile on record", "one linked to it", remedy))
     return found

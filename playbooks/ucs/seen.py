@@ -47,7 +47,11 @@ class Profile:
     progress: str = ""
     fault: str = ""
     uuid: str = ""
-    template: str = ""  # dn of the template that it is bound to
+    template: str = ""  # dn of the updating template that it is bound to
+    maintenance_named: str = ""  # maintenance policy as configured; "" = the default
+    pack_named: str = ""  # host firmware pack as configured; "" = the default
+    pack: str = ""  # dn of what that resolves to
+    running: str = ""  # bundle that the blade runs (firmwareStatus)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Blade:
     association: str
     profile: str
     threads: int | None
+    firmware: str = ""  # bundle that it runs
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Domain:
     profiles: tuple[Profile, ...] = ()
     templates: tuple[Profile, ...] = ()
     packs: Mapping[str, str] = field(default_factory=dict)
+    bundles: tuple[str, ...] = ()  # of blades, that lie on the fabric interconnects
 
 
 def text(thing: Any, name: str, most: int = _SHOWN) -> str:
@@ -126,8 +132,17 @@ def pending(thing: Any) -> Pending | None:
     return None if state in states else Pending(state, text(thing, "admin_state"), changes)
 
 
-def profile(server: Any, vnics: Iterable[Any], ack: Any, blade: Any, maintenance: Any) -> Profile:
-    """One profile from its managed objects; `ack`, `blade` and `maintenance` are None where there are none."""
+def profile(
+    server: Any,
+    vnics: Iterable[Any],
+    ack: Any,
+    blade: Any,
+    maintenance: Any,
+    *,
+    running: Any = None,
+    template: str = "",
+) -> Profile:
+    """One profile from its managed objects; `ack`, `blade`, `maintenance`, `running` are None where there are none."""
     return Profile(
         dn=text(server, "dn"),
         name=text(server, "name"),
@@ -143,5 +158,9 @@ def profile(server: Any, vnics: Iterable[Any], ack: Any, blade: Any, maintenance
         progress=text(blade, "fsm_progr"),
         fault=text(blade, "fsm_rmt_inv_err_descr"),
         uuid=text(server, "uuid"),
-        template=text(server, "oper_src_templ_name") or text(server, "src_templ_name"),
+        template=template,
+        maintenance_named=text(server, "maint_policy_name"),
+        pack_named=text(server, "host_fw_policy_name"),
+        pack=text(server, "oper_host_fw_policy_name"),
+        running=text(running, "package_version"),
     )

@@ -39,6 +39,8 @@ POSTS = {
     "cancel": (Scope.DRAFT, ALL),
     "comment": (Scope.DRAFT, ALL),
     "repairs": (Scope.DRAFT, DRAFTS),
+    "queue-looks": (Scope.DRAFT, DRAFTS),
+    "drafts": (Scope.DRAFT, DRAFTS),
     "approve": (Scope.APPROVE, APPROVES),
     "deny": (Scope.APPROVE, APPROVES),
     **dict.fromkeys(

@@ -12,6 +12,7 @@ from fleet.core.repair import Repair
 from fleet.core.rss import ESP, MICROSOFT_KEY, TCP, UDP, Flow, Rss, equal_table, predict
 from fleet.core.rss_doctor import Diagnosis, Says, diagnose
 from fleet.core.rss_load import Card, Load, Machine
+from fleet.core.rss_report import title, together
 from fleet.core.rss_spread import Spread, best, entropy, expected_effective
 
 HASHES = {"udp4": "sdfn", "tcp4": "sdfn", "esp4": "sd"}
@@ -114,7 +115,7 @@ def test_one_queue_with_rx_no_bufs_and_a_saturated_core_gets_eight_with_rss() ->
     assert says(found) == [Says.TOO_FEW_QUEUES]
     assert "CPU 3 spends 100% of its time on softirqs" in words(found)
     assert "52000 packets were lost for want of a buffer (rx_no_bufs)" in words(found)
-    wanted = {"interface": "eth5", "queues": 8, "spread": True, "interrupts": "0-7", "irqbalance": False}
+    wanted = {"interface": "eth5", "queues": 8, "spread": True, "interrupts": "local", "irqbalance": False}
     assert found.repairs == (Repair("nic-rss", wanted, ("cache1",), ()),)
 
 
@@ -123,9 +124,23 @@ def test_on_a_vic_the_adapter_policy_has_to_do_it_and_its_numbers_are_given() ->
     vic = replace(CACHE, driver="enic", most=None, settable=False)
     found = diagnose("cache1", vic, replace(ROUTER, kernel="3.16.0"), load=STARVED)
     assert says(found) == [Says.TOO_FEW_QUEUES]
-    assert found.repairs == ()
+    assert found.repairs == (Repair("ucs-queues", {"queues": 8}, ("cache1",), ()),)
     for value in ("recv-queue 8", "trans-queue 8", "comp-queue 16", "interrupt 18", "receivesidescaling enabled"):
         assert value in words(found)
+
+
+def test_vnics_of_many_blades_are_one_change_and_each_blade_reboots_once() -> None:
+    """Two vNICs that want different numbers: the blade gets as many as either needs."""
+
+    def asks(device: str, queues: int) -> Repair:
+        return Repair("ucs-queues", {"queues": queues}, (device,), ())
+
+    other = Repair("nic-rss", {"interface": "eth1", "queues": 8}, ("r1",), ())
+    made = together([asks("c1", 4), asks("c1", 8), asks("c2", 8), other, asks("c3", 4)])
+    assert [(one.recipe, one.inputs["queues"], one.targets) for one in made] == [
+        ("ucs-queues", 8, ("c1", "c2")), ("nic-rss", 8, ("r1",)), ("ucs-queues", 4, ("c3",)),
+    ]  # fmt: skip
+    assert title(made[0]) == "8 queues by adapter policy for the vNICs of c1, c2"
 
 
 def test_idle_queues_are_not_answered_with_more_queues() -> None:
@@ -175,7 +190,7 @@ def test_queues_whose_interrupts_all_go_to_one_core(*, irqbalance: bool, pinned:
     found = diagnose("r1", replace(X722, cpus=cpus), replace(ROUTER, irqbalance=irqbalance), load=load)
     assert says(found) == [verdict]
     assert "CPU 0 takes 100% of the interrupts of 8 busy receive queues" in words(found)
-    assert found.repairs[0].inputs["interrupts"] == "0-7"
+    assert found.repairs[0].inputs["interrupts"] == "local"
 
 
 def test_interrupts_stand_in_for_packets_where_a_driver_counts_none() -> None:

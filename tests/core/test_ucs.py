@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet.core import ucs_links
 from fleet.core.model import Finding, Severity
 from fleet.core.ucs import (
     KNOWN_LIMITS,
@@ -22,6 +23,7 @@ from fleet.core.ucs import (
     on_host,
     ranges,
 )
+from fleet.core.ucs_links import Telling
 from fleet.core.ucs_reach import Maintenance, Profile, findings, users
 
 NEW, OLD = "4.2(2a)", "2.2(8g)"
@@ -176,3 +178,34 @@ def test_copies_have_names_that_ucs_manager_takes(name: str, waves: int, taken: 
     assert len(set(made)) == waves == len(made)
     assert not taken & set(made)
     assert all(0 < len(n) <= NAME_LENGTH for n in made)
+
+
+# --- which device runs on a blade
+
+_UUID = "00112233-4455-6677-8899-aabbccddeeff"
+
+
+def test_a_uuid_may_be_shown_in_either_byte_order_and_placeholders_are_none() -> None:
+    assert ucs_links.uuids(f" {_UUID.upper()} ") == (_UUID, "33221100-5544-7766-8899-aabbccddeeff")
+    for nothing in ("", "Not Settable", "0" * 32, "ffffffff-ffff-ffff-ffff-ffffffffffff", _UUID[:-1]):
+        assert ucs_links.uuids(nothing) == ()
+    assert ucs_links.serial(" fch1846v0ab ") == "FCH1846V0AB"
+    for nothing in ("", "Not Specified", "To Be Filled By O.E.M.", "0000000", "N/A"):
+        assert ucs_links.serial(nothing) == ""
+
+
+_DEVICES = st.frozensets(st.integers(1, 4), max_size=3)
+
+
+@given(st.lists(_DEVICES, min_size=1, max_size=3))
+def test_a_link_is_the_one_device_that_everything_points_to(told: list[frozenset[int]]) -> None:
+    """Never a guess: where anything shows another device, or two, there is none and it is said."""
+    names = {n: f"d{n}" for n in range(1, 5)}
+    made = ucs_links.link("p", [Telling(f"by{n}", devices) for n, devices in enumerate(told)], names)
+    heard = [devices for devices in told if devices]
+    if made.device is not None:
+        assert all(devices == {made.device} for devices in heard) and made.conflict is None
+    elif heard:
+        assert made.conflict is not None and len(frozenset.union(*heard)) > 1
+    else:
+        assert made.conflict is None and made.by == ""

@@ -161,11 +161,15 @@ def test_a_host_without_a_blade_and_a_name_that_is_taken_are_refused(start: Star
 
 
 def test_a_profile_that_is_bound_to_a_template_is_left_to_a_person(start: Start) -> None:
-    manager = start(Blade("cache1"))
-    row = ucs_scene.hosts(manager, ["cache1"], NOW)
-    manager.tree["org-root/ls-cache1"].props["srcTemplName"] = "caches"
-    ucs.collect(row, now=NOW)
-    assert "bound to template caches" in fatal(planned(["cache1"]))["impossible"]
+    made = [Blade("cache1", template="caches"), Blade("cache2", template="caches", maintenance="default")]
+    manager = start(
+        *made, Blade("cache3", template="once"), templates={"caches": "updating-template", "once": "initial-template"}
+    )
+    ucs_scene.hosts(manager, ["cache1", "cache2", "cache3"], NOW)
+    said = fatal(planned(["cache1"]))["impossible"]
+    assert "bound to updating template org-root/ls-caches, as are cache2 (immediate)" in said
+    assert "with immediate all reboot with it. Unbind this profile" in said
+    assert fatal(planned(["cache3"])) == {}, "an initial template is only where it came from"
 
 
 def test_places_are_of_the_last_collection(start: Start) -> None:

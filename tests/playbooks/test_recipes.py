@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.model import Budget, CheckSpec, OnFailure
+from playbooks import registry
 from playbooks.recipe import RecipeRefused, load_recipe, read_recipe, recipe_path, recipe_paths
 
 SHIPPED: dict[str, dict[str, Any]] = {
@@ -28,7 +29,10 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "kernel": {"release": "6.1.0-56-amd64", "version": "6.1.192-2", "source": "/srv/k.deb", "sha256": "ab" * 32},
     "kernel-cmdline": {"cmdline": "isolcpus=2-5 hugepages=64 -quiet"},
     "nic-driver": {"driver": "i40e", "flavour": "in-tree"},
+    "ucs-firmware": {"bundle": "4.3(2b)B"},
     "ucs-queues": {"queues": 8},
+    "ucs-rack-queues": {"queues": 8},
+    "ucs-user-ack": {},
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
@@ -79,6 +83,9 @@ def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> No
     verbs = [step.verb for step in recipe.steps]
     assert verbs[:2] == ["baseline", "drain"]
     assert verbs.index("verify") < verbs.index("undrain") and "soak" in verbs
+    if name == "ucs-user-ack":  # the one that disturbs nothing: nobody is drained for it
+        assert verbs == ["baseline", "ucs-user-ack", "verify"] and not registry.driver("ucs-user-ack").disruptive
+        return
     # A kernel that soaked becomes the default; nothing else comes after the soak.
     kept = [f"{verb}-default" for verb in ("kernel", "netboot") if verb in verbs]
     assert verbs[verbs.index("soak") + 1 :] == kept

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from fleet.changes.api import acts, changes, periods, repairs, runs, slots
+from fleet.changes.api import acts, changes, periods, queues, repairs, runs, slots
 
 _OF_CHANGE = {
     "": changes.ChangeView,
@@ -44,6 +44,9 @@ urlpatterns: list[URLPattern] = [
     path("freezes/<int:pk>", periods.FreezeView.as_view(), name="api-freeze"),
     path("drift/repairs", repairs.RepairsView.as_view(), name="api-drift-repairs"),
     path("drift/repairs/<int:pk>", repairs.RepairView.as_view(), name="api-drift-repair"),
+    path("queue-looks", queues.QueueLooksView.as_view(), name="api-queue-looks"),
+    path("queue-looks/drafts", queues.QueueDraftsView.as_view(), name="api-queue-drafts"),
+    path("queue-looks/<int:pk>", queues.QueueLookView.as_view(), name="api-queue-look"),
     path("recipes", changes.RecipesView.as_view(), name="api-recipes"),
     path("recipes/<str:recipe>", changes.RecipeView.as_view(), name="api-recipe"),
 ]
