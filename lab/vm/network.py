@@ -6,7 +6,7 @@ import json
 
 from lab.netns.command import run
 
-HOST_ADDRESS, MACHINE_ADDRESS, NOBODY_ADDRESS, MASK = "198.18.78.1", "198.18.78.2", "198.18.78.3", "24"
+HOST_ADDRESS, MACHINE_ADDRESS, MASK = "198.18.78.1", "198.18.78.2", "24"
 
 
 def tap(name: str, *, namespace: str = "") -> None:

@@ -14,7 +14,7 @@ from lab.vm.image import Image
 from lab.vm.machine import Machine, Nic
 from lab.vm.paths import STATE
 
-NAME, AFTER = "hopper", "naur"  # the machine, and one that nobody has ever switched on
+NAME = "hopper"
 READY_LIMIT_S = 300.0
 
 
@@ -50,10 +50,10 @@ def answers() -> bool:
 
 def inventory(folder: Path, *, console: tuple[str, int, str]) -> Path:
     """Its inventory as a file in that folder. `console`: address and port of its controller, and who logs in there;
-    the password of that one is expected in `console-password` in the folder."""
+    the password is expected in `console-password` in the folder."""
     key = configuration.login_key()
-    address, port, username = console
-    router = "site: shed, role: host, platform: linux, suite: none, port: 22, credential: machine"
+    (address, port, username), at = console, network.MACHINE_ADDRESS
+    router = "site: shed, role: edge, platform: linux, suite: frr, port: 22, credential: machine"
     lines = [
         "credentials:",
         f'  - {{name: machine, username: ops, reference: "file:{key}", become: sudo}}',
@@ -62,11 +62,8 @@ def inventory(folder: Path, *, console: tuple[str, int, str]) -> Path:
         "sites:",
         "  - {name: shed, failure_domain: shed, time_zone: Europe/London}",
         "routers:",
-        *(
-            f"  - {{name: {name}, address: {at}, router_id: {at}, {router},"
-            f' host_key: "{configuration.public(configuration.host_key(name))}"}}'
-            for name, at in ((NAME, network.MACHINE_ADDRESS), (AFTER, network.NOBODY_ADDRESS))
-        ),
+        f"  - {{name: {NAME}, address: {at}, router_id: {at}, {router}, host_key: "
+        f'"{configuration.public(configuration.host_key(NAME))}"}}',
         "links: []",
         f"consoles:\n  - {{router: {NAME}, kind: redfish, address: {address}, port: {port}, credential: console}}",
     ]
