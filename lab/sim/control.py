@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.sim.behaviours import BadBehaviour, Kind, behaviour
-from lab.sim.ethtool import bus
 from lab.sim.discovery import DMI
+from lab.sim.ethtool import bus
 from lab.sim.nvm import Nvm
 from lab.sim.server import Door, Fleet
 
@@ -109,11 +109,11 @@ class Control:
                 for nic in router.nics.values():
                     if nic.driver == "i40e":
                         router.nvm[bus(nic).rpartition(".")[0]] = Nvm(value, value)
+            case "uuid" | "serial" as which:
+                router.files[f"{DMI}product_{which}"] = value
             case other:
                 raise ValueError(f"field: found {other!r}, wanted next_kernel, nvm, uuid or serial")
         return {}
-            case "uuid" | "serial" as which:
-                router.files[f"{DMI}product_{which}"] = value
 
     def _panic(self, ask: dict[str, Any]) -> dict[str, Any]:
         """The kernel dies now. `text`: what it says last."""

@@ -9,8 +9,8 @@ from lab.sim.queues_set import cpu_of
 from lab.sim.reply import Context, Reply
 from lab.sim.router import KERNELS, PSTORE, Nic
 
-_IRQ = 40  # first interrupt of the first card
 DMI = "/sys/class/dmi/id/"
+_IRQ = 40  # first interrupt of the first card
 _FRR = ("watchfrr", "zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
 _IMAGES = dict(zip(KERNELS, ("6.1.176-1", "6.1.192-2"), strict=True))
 _FLOWS = ("tcp4", "udp4", "esp4", "tcp6", "udp6", "esp6")
@@ -28,7 +28,6 @@ def cpu(ctx: Context, argv: Sequence[str]) -> Reply:
     return Reply("\n".join(rows) + "\n")
 
 
-def modules(ctx: Context, argv: Sequence[str]) -> Reply:
 def identity(ctx: Context, argv: Sequence[str]) -> Reply:
     """What its firmware says: of a blade what UCS Manager gave it (control socket), else of its own name."""
     own = {"product_uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, ctx.router.name)), "product_name": "Simulated"}
@@ -37,6 +36,7 @@ def identity(ctx: Context, argv: Sequence[str]) -> Reply:
     return Reply("".join(f"{name} {found[name] if ctx.root or name == 'product_name' else ''}\n" for name in own))
 
 
+def modules(ctx: Context, argv: Sequence[str]) -> Reply:
     """The drivers of its cards, of the kernel's own tree, and two more."""
     drivers = sorted({nic.driver for nic in ctx.router.nics.values()} | {"8021q", "bonding"})
     outside = {"i40e": " (OE)"} if ctx.router.software.loaded.version else {}
@@ -130,6 +130,7 @@ def last_words(ctx: Context, argv: Sequence[str]) -> Reply:
 
 SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-cpu": cpu,
+    "slipway-identity": identity,
     "slipway-modules": modules,
     "slipway-packages": packages,
     "slipway-processes": processes,
@@ -139,4 +140,3 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-nic-state": nic,
     "slipway-last-words": last_words,
 }
-    "slipway-identity": identity,

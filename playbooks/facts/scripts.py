@@ -107,6 +107,7 @@ for f in tcp4 udp4 esp4 tcp6 udp6 esp6; do t "flow $f" ethtool -n "$2" rx-flow-h
 
 BY_NAME = {
     "cpu": CPU,
+    "identity": IDENTITY,
     "modules": MODULES,
     "packages": PACKAGES,
     "processes": PROCESSES,
@@ -114,7 +115,6 @@ BY_NAME = {
     "driver-log": DRIVER_LOG,
     "nic": NIC,
 }
-    "identity": IDENTITY,
 
 
 def argv(name: str, *, root: str = "") -> list[str]:
