@@ -75,6 +75,8 @@ def _networks(variable: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]
 
 
 SECRET_KEY = _secret_key()
+# Former keys: what they signed and sealed stays good until ./manage.py rotate_keys has run and sessions have ended.
+SECRET_KEY_FALLBACKS = [k for k in os.environ.get("SLIPWAY_SECRET_KEY_FALLBACKS", "").split(",") if k]
 DEBUG = os.environ.get("SLIPWAY_DEBUG", "0") == "1"
 ALLOWED_HOSTS = os.environ.get("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver").split(",")
 DATABASES = {"default": _database(os.environ.get("SLIPWAY_DATABASE_URL", f"sqlite://{VAR_DIR / 'slipway.sqlite3'}"))}
@@ -174,6 +176,7 @@ ACCOUNT_UNIQUE_EMAIL = False  # an address says nothing about who somebody is; a
 ACCOUNT_SESSION_REMEMBER = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Slipway"
+MFA_ADAPTER = "fleet.people.adapters.SecondFactorAdapter"
 # Single sign-on by OpenID Connect: off unless the address of the identity provider is set.
 SLIPWAY_OIDC_URL = os.environ.get("SLIPWAY_OIDC_URL", "")
 SLIPWAY_OIDC_GROUPS_CLAIM = os.environ.get("SLIPWAY_OIDC_GROUPS_CLAIM", "groups")
