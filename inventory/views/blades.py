@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from fleet.guards import reads
 from inventory.models import AdapterPolicy, Beacon, ServiceProfile, UcsDomain
 from inventory.views import conditions
-from inventory.views.cells import Cell, linked
+from inventory.views.cells import Cell, linked, unknown
 from inventory.views.listing import Choices, Column, Filter, Listing, show
 
 
@@ -15,6 +15,23 @@ def _domains() -> Choices:
 
 
 _OF_DOMAIN = Filter("domain", "Domain", conditions.one_of("domain__name"), _domains)
+
+
+def _said(row: UcsDomain) -> Cell:
+    """What the last collection could not do: the first sentence, and how many more there are."""
+    said = [str(one) for one in row.said] if isinstance(row.said, list) else []
+    if not said:
+        return Cell("nothing") if row.collected_at else unknown("not asked yet")
+    more = f"and {len(said) - 1} more" if len(said) > 1 else ""
+    return Cell(said[0], icon="alarm", tone="care", soft=more)
+
+
+def _device(row: ServiceProfile) -> Cell:
+    """The host of a profile, and what told it."""
+    if row.router is None:
+        return Cell("none")
+    return linked(row.router.name, "device", row.router.name, soft=f"by {row.linked_by or 'hand'}")
+
 
 DOMAINS: Listing[UcsDomain] = Listing(
     page="ucs-domains",
@@ -33,6 +50,10 @@ DOMAINS: Listing[UcsDomain] = Listing(
         ),
         Column("credential", "Credential", lambda row: Cell(row.credential.name), ("credential__name", "name")),
         Column("profiles", "Service profiles", lambda row: Cell(str(getattr(row, "profiles", 0)))),
+        Column(
+            "collected", "Collected", lambda row: Cell(since=row.collected_at) if row.collected_at else unknown("never")
+        ),
+        Column("said", "Not told or not linked", _said),
     ),
     add="inventory-add-ucs-domain",
     add_right="inventory.add_ucsdomain",
@@ -71,7 +92,7 @@ SERVICE_PROFILES: Listing[ServiceProfile] = Listing(
     about="What a blade is: its adapter policy, its maintenance policy, and the host that runs on it.",
     address="inventory-service-profiles",
     rows=ServiceProfile.objects.all,
-    detail=lambda rows: rows.select_related("domain", "adapter_policy", "router"),
+    detail=lambda rows: rows.select_related("domain", "adapter_policy", "router", "blade"),
     order=("domain__name", "dn"),
     search=lambda word: Q(name__icontains=word) | Q(dn__icontains=word) | Q(router__name__icontains=word),
     filters=(_OF_DOMAIN,),
@@ -85,9 +106,11 @@ SERVICE_PROFILES: Listing[ServiceProfile] = Listing(
         Column("policy", "Adapter policy", lambda row: Cell(row.adapter_policy.name if row.adapter_policy else "none")),
         Column("maintenance", "Maintenance policy", lambda row: Cell(row.maintenance_policy or "unknown")),
         Column(
-            "device", "Device",
-            lambda row: linked(row.router.name, "device", row.router.name) if row.router else Cell("none"),
-            ("router__name", "dn"),
+            "device", "Device", _device, ("router__name", "dn"),
+        ),
+        Column(
+            "blade", "Blade", lambda row: Cell(row.blade.dn.removeprefix("sys/"), mono=True, soft=row.blade.firmware)
+            if row.blade else Cell("none"),
         ),
     ),
     add="inventory-add-service-profile",
