@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from fleet.changes import drafts
+from fleet.changes import drafts, standards
 from fleet.changes.models import Change, DraftRequest, RecipeCard
 from fleet.core import explain
 from fleet.core.model import Reason, to_json
@@ -35,6 +35,7 @@ def publish() -> int:
             "inputs": to_json(recipe.inputs),
             "where": to_json(recipe.targets.get("where", recipe.targets)),
             "strategy": to_json(recipe.strategy),
+            "digest": standards.digest_of(path.read_text(encoding="utf-8")),
         }
         old = have.get(name)
         if old is None or any(getattr(old, key) != value for key, value in values.items()):

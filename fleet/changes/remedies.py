@@ -1,21 +1,14 @@
-"""Remedies that a person asks for while a verification waits: offered, asked for, and carried out beside the tick."""
+"""Carries out, beside the tick, the remedies that people asked for (fleet/changes/remedy_asks.py)."""
 
 import logging
 from datetime import datetime, timedelta
 
-from django.contrib.auth.models import AbstractBaseUser
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from fleet.changes import transitions
-from fleet.changes.models import Change, Remedy, TargetRun
+from fleet.changes.models import Remedy
 from fleet.changes.transitions import Note
-from fleet.core import remedy_offers
-from fleet.core.model import Reason
-from fleet.core.remedy_offers import Offer
-from fleet.core.states import STEP_OPEN
-from fleet.people import rights
-from fleet.people.roles import OPERATE
 from inventory.models import Router
 from playbooks import route_reset, transport
 from playbooks.base import DeviceError
@@ -25,35 +18,6 @@ log = logging.getLogger(__name__)
 # A reset is three commands. A worker that died in it is not followed by another before this: sessions come back by
 # themselves, and resetting them again would interrupt traffic once more.
 TAKEN_FOR = timedelta(minutes=5)
-
-
-def offered(target: TargetRun) -> tuple[Offer, ...]:
-    """What can be done about the verification that this target waits in; none where it waits in none."""
-    step = target.current_step()
-    if step is None or step.verb not in {"verify", "soak"} or step.state not in STEP_OPEN:
-        return ()
-    return remedy_offers.offers(step.data)
-
-
-def ask(change: Change, person: AbstractBaseUser, now: datetime, *, target: str, neighbour: str) -> tuple[Reason, ...]:
-    """Have a remedy carried out that is offered now. Reasons when it is not."""
-    row = TargetRun.objects.filter(run__revision__change=change, name=target).with_steps().first()
-    offer = next((o for o in offered(row) if o.neighbour == neighbour), None) if row is not None else None
-    if row is None or offer is None:
-        found = f"no remedy offered on {neighbour} for {target}"
-        return (Reason("remedy", found, "one that is offered", "Offers change with what is seen: look again."),)
-    if outside := rights.refusals(person, OPERATE, [target, neighbour]):
-        return outside
-    try:
-        with transaction.atomic():
-            Remedy.objects.create(
-                target=row, neighbour=neighbour, address=offer.address, asked_by_id=person.pk, asked_at=now
-            )
-            note = Note(person.get_username(), f"{target}: remedy asked for: {offer.words}")
-            transitions.note(change.pk, "remedy asked", note, now, target_id=row.pk)
-    except IntegrityError:
-        return (Reason("remedy", f"one on {neighbour} is under way", "one at a time", "See what comes of it first."),)
-    return ()
 
 
 def take_up(now: datetime) -> int:

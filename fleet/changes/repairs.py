@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractBaseUser
 
-from fleet.changes import drafts
+from fleet.changes import drafts, repair_means
 from fleet.changes.models import Change, Revision
 from fleet.core import repair
 from fleet.core.model import Reason
@@ -26,14 +26,15 @@ class Drafted:
 
 
 def needed(names: Collection[str] | None = None, *, rows: Collection[int] | None = None) -> Repairs:
-    """The requests that repair the open drift of these devices, of these rows, or of the whole fleet. One query."""
+    """The requests that repair the open drift of these devices, of these rows, or of the whole fleet. Four queries."""
     drifts = Drift.objects.open()
     if names is not None:
         drifts = drifts.filter(router__name__in=names)
     if rows is not None:
         drifts = drifts.filter(pk__in=rows)
     found = drifts.order_by().values_list("router__name", "setting", "wanted", "found")
-    return repair.repairs(Drifted(*row) for row in found)
+    drifted = [Drifted(*row) for row in found]
+    return repair.repairs(drifted, repair_means.means(drifted))
 
 
 def draft(repairs: Repairs, *, author: AbstractBaseUser, now: datetime, ticket: str = "") -> Drafted:

@@ -11,12 +11,14 @@ from django.db import IntegrityError, transaction
 
 from fleet.changes import approvals, transitions
 from fleet.changes.approvals import Reasons
-from fleet.changes.models import Change, Revision, StandardChange, StandardDecision, StandardUse
+from fleet.changes.models import Change, RecipeCard, Revision, StandardChange, StandardDecision, StandardUse
 from fleet.changes.transitions import Note
 from fleet.core import gates, standard
 from fleet.core.model import Reason
 from fleet.core.states import ChangeState
 from inventory.models import Router
+
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,16 @@ def digest_of(recipe_text: str) -> str:
 
 
 def write(
-    name: str, recipe: str, recipe_text: str, bounds: Bounds, *, author: AbstractBaseUser, now: datetime
+    name: str, recipe: str, recipe_digest: str, bounds: Bounds, *, author: AbstractBaseUser, now: datetime
 ) -> StandardChange | Reasons:
-    """A new standard change, in force once two others have approved it. Its content never changes."""
+    """A new standard change, in force once two others have approved it. Its content never changes.
+
+    `recipe_digest`: of the recipe's text (`digest_of`), which is approved with it.
+    """
     reasons = list(standard.wrong_bounds(bounds.inputs))
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+        form = f"1 to {LONGEST_NAME} characters that can be printed"
+        reasons.append(Reason("name", repr(name[:80]), form, "Give it a short name."))
     if bounds.max_devices < 1:
         reasons.append(Reason("devices", str(bounds.max_devices), "at least 1"))
     if bounds.expires_at <= now:
@@ -48,10 +56,10 @@ def write(
         reasons.append(Reason("name", f"{name}, which exists", "a name of its own", "Its content is fixed; name anew."))
     if reasons:
         return tuple(reasons)
-    return StandardChange.objects.create(
+    row = StandardChange(
         name=name,
         recipe=recipe,
-        recipe_digest=digest_of(recipe_text),
+        recipe_digest=recipe_digest,
         bounds=dict(bounds.inputs),
         site_names=list(bounds.sites),
         roles=list(bounds.roles),
@@ -60,6 +68,12 @@ def write(
         author_id=author.pk,
         created_at=now,
     )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        return (Reason("name", f"{name}, which exists", "a name of its own", "Its content is fixed; name anew."),)
+    return row
 
 
 def approve(row: StandardChange, person: AbstractBaseUser, now: datetime, *, comment: str = "") -> Reasons:
@@ -97,12 +111,23 @@ def misfits(row: StandardChange, revision: Revision, now: datetime) -> Reasons:
     wanted = standard.Wanted(
         recipe=revision.recipe,
         recipe_digest=digest_of(revision.recipe_text),
-        inputs=revision.inputs,
+        inputs=_said(revision),
         devices={name: (site, role) for name, site, role in where},
         authors=approvals.authors(revision.change),
         fatal=revision.fatal,
     )
     return standard.misfits(row.value(), wanted, now)
+
+
+def _said(revision: Revision) -> Mapping[str, Any]:
+    """The inputs that are not as the recipe has them by itself: forms write every default out."""
+    card = RecipeCard.objects.filter(name=revision.recipe, digest=digest_of(revision.recipe_text)).first()
+    defaults = {spec["name"]: spec["default"] for spec in card.inputs} if card is not None else {}
+    return {
+        name: value
+        for name, value in revision.inputs.items()
+        if name not in defaults or defaults[name] is None or defaults[name] != value
+    }
 
 
 def fitting(revision: Revision, now: datetime) -> Sequence[StandardChange]:

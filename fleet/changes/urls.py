@@ -54,6 +54,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/resume", actions.resume, name="resume"),
     path("changes/<int:pk>/abort", actions.abort, name="abort"),
     path("changes/<int:pk>/roll-back", actions.roll_back, name="roll-back"),
+    path("changes/<int:pk>/remedy", actions.remedy, name="remedy"),
     path("changes/<int:pk>/cancel", actions.cancel, name="cancel"),
     path("changes/<int:pk>/release", actions.release, name="release"),
     path("inventory/devices/<str:name>/", device.device, name="device"),

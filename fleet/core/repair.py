@@ -4,88 +4,70 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fleet.core import repair_nic, repair_software
 from fleet.core.intent_settings import split
 from fleet.core.model import Json, Reason
+from fleet.core.repair_nic import patterns
+from fleet.core.repair_values import Card, Drifted, Means, Offered, Repair, Repairs, cannot
 
-_QUEUES, _SYSCTL, _CMDLINE = "nic.queues", "kernel.sysctl.", "kernel.cmdline."
+__all__ = ["Card", "Drifted", "Means", "Offered", "Repair", "Repairs", "patterns", "repairs"]
 
-
-@dataclass(frozen=True)
-class Drifted:
-    """One setting of one device that is not as wanted."""
-
-    device: str
-    setting: str
-    wanted: Json
-    found: Json
-
-
-@dataclass(frozen=True)
-class Repair:
-    """A request that repairs: which recipe with which inputs on which devices, and what it puts right."""
-
-    recipe: str
-    inputs: Mapping[str, Json]
-    targets: tuple[str, ...]
-    repairs: tuple[Drifted, ...]
-
-
-@dataclass(frozen=True)
-class Repairs:
-    """The requests that repair together all that can be repaired, and why the rest cannot."""
-
-    requests: tuple[Repair, ...] = ()
-    left: tuple[Reason, ...] = ()
+_SYSCTL, _CMDLINE = "kernel.sysctl.", "kernel.cmdline."
 
 
 @dataclass
 class _Sorted:
     """What drifted, by the recipe that repairs it."""
 
-    queues: dict[str, dict[int, list[Drifted]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    nic: list[Drifted] = field(default_factory=list)
     sysctl: dict[str, list[Drifted]] = field(default_factory=lambda: defaultdict(list))
     cmdline: dict[str, list[Drifted]] = field(default_factory=lambda: defaultdict(list))
+    kernel: list[Drifted] = field(default_factory=list)
+    driver: list[Drifted] = field(default_factory=list)
+    firmware: list[Drifted] = field(default_factory=list)
+    suite: list[Drifted] = field(default_factory=list)
     left: list[Reason] = field(default_factory=list)
 
 
-def repairs(drifted: Iterable[Drifted]) -> Repairs:
-    """As few requests as the recipes allow: devices that need the same are targets of one. Order does not matter."""
-    found = _Sorted()
+def repairs(drifted: Iterable[Drifted], means: Means | None = None) -> Repairs:
+    """As few requests as the recipes allow: devices that need the same are targets of one. Order does not matter.
+
+    `means`: what software the inventory has; without it what needs some is left with its reason.
+    """
+    means, found = means or Means(), _Sorted()
     for one in sorted(drifted, key=lambda d: (d.device, d.setting)):
-        path, interface = split(one.setting)
-        if path == _QUEUES and interface and isinstance(one.wanted, int):
-            found.queues[one.device][one.wanted].append(one)
-        elif path.startswith(_SYSCTL) and isinstance(one.wanted, str | int) and "\n" not in str(one.wanted):
-            found.sysctl[one.device].append(one)
-        elif path.startswith(_CMDLINE) and isinstance(one.wanted, str | bool) and not _is_spaced(one.wanted):
-            found.cmdline[one.device].append(one)
-        else:
-            found.left.append(_no_recipe(one))
-    return Repairs((*_queues(found.queues), *_sysctls(found.sysctl), *_cmdlines(found.cmdline)), tuple(found.left))
+        _put(found, one)
+    kernels, no_kernel = repair_software.kernels(found.kernel, found.cmdline, _words, means)
+    booted = {name for request in kernels for name in request.targets}
+    cmdlines = {device: rows for device, rows in found.cmdline.items() if device not in booted}
+    drivers, no_driver = repair_software.drivers(found.driver, means)
+    firmware, no_firmware = repair_software.firmware(found.firmware, means)
+    suites, no_suite = repair_software.suites(found.suite, means)
+    settings = (*repair_nic.requests(found.nic), *_sysctls(found.sysctl), *_cmdlines(cmdlines))
+    left = (*found.left, *no_kernel, *no_driver, *no_firmware, *no_suite)
+    ordered = tuple(sorted(left, key=lambda reason: reason.subject))
+    return Repairs((*settings, *kernels, *drivers, *firmware, *suites), ordered)
 
 
-def _no_recipe(one: Drifted) -> Reason:
-    remedy = f"No recipe repairs {split(one.setting)[0]} yet: put it right by hand, or change the profile."
-    return Reason(f"{one.device}, {one.setting}", _shown(one.found), _shown(one.wanted), remedy)
-
-
-def _shown(value: Json) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _queues(by_device: Mapping[str, Mapping[int, Sequence[Drifted]]]) -> list[Repair]:
-    """One request per number of queues and pattern of interfaces: a device is drained once for all that fit one."""
-    made: dict[tuple[int, str], list[Drifted]] = defaultdict(list)
-    for wishes in by_device.values():
-        for queues, rows in wishes.items():
-            names = {split(row.setting)[1]: row for row in rows}
-            for pattern, chosen in patterns(names):
-                made[queues, pattern] += [names[name] for name in chosen]
-    return [
-        Repair("nic-queues", {"queues": queues, "interface": pattern}, _devices(rows), tuple(rows))
-        for (queues, pattern), rows in sorted(made.items())
-    ]
+def _put(found: _Sorted, one: Drifted) -> None:
+    path, _ = split(one.setting)
+    if path.startswith("nic.") and repair_nic.input_of(one) is not None:
+        found.nic.append(one)
+    elif path.startswith(_SYSCTL) and isinstance(one.wanted, str | int) and "\n" not in str(one.wanted):
+        found.sysctl[one.device].append(one)
+    elif path.startswith(_CMDLINE) and isinstance(one.wanted, str | bool) and not _is_spaced(one.wanted):
+        found.cmdline[one.device].append(one)
+    elif path == "kernel.version":
+        found.kernel.append(one)
+    elif path.startswith("driver.") and path.endswith((".flavour", ".version")):
+        found.driver.append(one)
+    elif path.startswith("firmware."):
+        found.firmware.append(one)
+    elif path == "routing.suite_version":
+        found.suite.append(one)
+    else:
+        remedy = f"No recipe repairs {path} as it is wanted here: put it right by hand, or change the profile."
+        found.left.append(cannot(one, remedy))
 
 
 def _sysctls(by_device: Mapping[str, Sequence[Drifted]]) -> list[Repair]:
@@ -105,10 +87,14 @@ def _cmdlines(by_device: Mapping[str, Sequence[Drifted]]) -> list[Repair]:
     """One boot for all parameters of a device; devices that want the same are targets of one request."""
     made: dict[str, list[Drifted]] = defaultdict(list)
     for rows in by_device.values():
-        made[" ".join(sorted(_word(row.setting.removeprefix(_CMDLINE), row.wanted) for row in rows))] += rows
+        made[_words(rows)] += rows
     return [
         Repair("kernel-cmdline", {"cmdline": text}, _devices(rows), tuple(rows)) for text, rows in sorted(made.items())
     ]
+
+
+def _words(rows: Sequence[Drifted]) -> str:
+    return " ".join(sorted(_word(row.setting.removeprefix(_CMDLINE), row.wanted) for row in rows))
 
 
 def _word(name: str, wanted: Json) -> str:
@@ -118,37 +104,3 @@ def _word(name: str, wanted: Json) -> str:
 
 def _devices(rows: Iterable[Drifted]) -> tuple[str, ...]:
     return tuple(sorted({row.device for row in rows}))
-
-
-def patterns(names: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Shell patterns that together match exactly these interface names, as few as is simple, each with its names.
-
-    Names of one length that differ in one place become one pattern: eth1, eth2, eth7 > eth[127]. A pattern never
-    matches a name that was not given: another interface may be wanted otherwise.
-    """
-    left = sorted(set(names))
-    found: list[tuple[str, tuple[str, ...]]] = []
-    while left:
-        best = max((_alike(left[0], place, left) for place in range(len(left[0]))), key=len, default=(left[0],))
-        found.append((_pattern(best), best))
-        left = [name for name in left if name not in best]
-    return found
-
-
-def _alike(first: str, place: int, names: Sequence[str]) -> tuple[str, ...]:
-    """Those that differ from `first` at most in this place; only letters and digits may stand there."""
-
-    def fits(name: str) -> bool:
-        return name[:place] + name[place + 1 :] == first[:place] + first[place + 1 :] and name[place].isalnum()
-
-    same = [name for name in names if len(name) == len(first) and fits(name)]
-    return tuple(same) if first in same else (first,)
-
-
-def _pattern(names: Sequence[str]) -> str:
-    first = names[0]
-    if len(names) == 1:
-        return first
-    place = next(i for i in range(len(first)) if len({name[i] for name in names}) > 1)
-    letters = "".join(sorted({name[place] for name in names}))
-    return f"{first[:place]}[{letters}]{first[place + 1 :]}"

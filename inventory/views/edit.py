@@ -1,6 +1,6 @@
 """Adding, changing and removing what people enter: one form each, for those with the right of the table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ class Thing:
     note: str = ""
 
     @property
+    def article(self) -> str:
+        return "an" if self.words[0] in "aeio" else "a"
+
+    @property
     def model(self) -> type[Model]:
         return self.form._meta.model
 
@@ -62,6 +66,14 @@ THINGS = (
     Thing("credential", "credentials", "credential", forms.CredentialForm, "inventory-credentials",
           note="Say where the secret lies, never the secret itself."),
 )  # fmt: skip
+
+
+# Where the name of a field does not make a label by itself.
+LABELS: Mapping[str, str] = {
+    "dn": "Distinguished name", "sha256": "SHA-256", "rss": "RSS", "router_id": "Router ID", "nic_model": "NIC model",
+    "capacity_mbps": "Capacity in Mb/s", "rx_queues": "Receive queues", "tx_queues": "Transmit queues",
+    "rx_ring": "Receive ring", "tx_ring": "Transmit ring", "brings": "Brings along", "location": "Where it lies",
+}  # fmt: skip
 
 
 def _adds(thing: Thing) -> Callable[..., HttpResponseBase]:
@@ -132,7 +144,9 @@ def _show(
 ) -> HttpResponse:
     """The form; after a good POST back to the list. 400 with every error at its field otherwise."""
     sent = request.POST if request.method == "POST" and not refusals else None
-    form = form_class(sent, instance=row)
+    form = form_class(sent, instance=row, label_suffix="")
+    for name, field in form.fields.items():
+        field.label = LABELS.get(name, field.label)
     if sent is not None:
         if form.is_valid():
             kept = saved(form)

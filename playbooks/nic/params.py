@@ -28,7 +28,22 @@ def _names(values: Mapping[str, object], pattern: re.Pattern[str], wanted: str) 
             raise ValueError(f'found "{name[:60]}", wanted {wanted}')
 
 
-# An input of a recipe that nobody filled in is an empty text: it asks for nothing.
+def _lines(given: object) -> object:
+    """A mapping, or lines NAME = VALUE as an input of a recipe has them; ValueError for another line."""
+    if not isinstance(given, str):
+        return given
+    made: dict[str, object] = {}
+    for line in filter(None, map(str.strip, given.splitlines())):
+        name, sign, value = line.rpartition(" = ")
+        if not sign or name in made:
+            raise ValueError(f'found the line "{line[:60]}", wanted NAME = VALUE, each name once')
+        made[name.strip()] = {"on": True, "off": False}.get(value, int(value) if value.isdecimal() else value)
+    return made
+
+
+Lines = BeforeValidator(_lines, json_schema_input_type=dict[str, bool | int | str] | str)
+# An input of a recipe that nobody filled in is an empty text or 0: it asks for nothing.
+AsItIs = BeforeValidator(lambda given: None if given in ("", 0) and given is not False else given)
 Cpus = Annotated[Annotated[str, AfterValidator(_cpu_list)] | None, BeforeValidator(lambda given: given or None)]
 
 
@@ -43,17 +58,30 @@ class NicParams(BaseModel):
     )
     rx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="receive queues")
     tx: int | None = Field(default=None, ge=1, le=1024, strict=True, description="transmit queues")
-    rings_rx: int | None = Field(default=None, ge=1, le=65536, strict=True, description="receive descriptors")
-    rings_tx: int | None = Field(default=None, ge=1, le=65536, strict=True, description="transmit descriptors")
+    rings_rx: Annotated[int | None, AsItIs] = Field(
+        default=None, ge=1, le=65536, strict=True, description="receive descriptors; 0: as they are"
+    )
+    rings_tx: Annotated[int | None, AsItIs] = Field(
+        default=None, ge=1, le=65536, strict=True, description="transmit descriptors; 0: as they are"
+    )
     spread: bool = Field(default=False, description="an indirection table even over the receive queues")
-    rss_key: str | None = Field(
+    equal: Annotated[int | None, AsItIs] = Field(
+        default=None, ge=1, le=1024, strict=True, description="an indirection table even over so many; 0: as it is"
+    )
+    rss_key: Annotated[str | None, AsItIs] = Field(
         default=None, pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){39,127}$", description="hash key, as ethtool -x prints it"
     )
     udp: str = Field(default="", pattern=r"^[mvtsdfnr]{0,8}$", description="fields hashed of UDP over IPv4 and IPv6")
-    flow_hash: dict[str, str] = Field(default_factory=dict, description="fields hashed by kind: {udp4: sdfn}")
-    coalesce: dict[str, bool | int] = Field(default_factory=dict, description="coalescing: {rx-usecs: 50}")
-    offloads: dict[str, bool] = Field(default_factory=dict, description="offloads: {gro: true}")
-    priv_flags: dict[str, bool] = Field(default_factory=dict, description="private flags of the driver")
+    flow_hash: Annotated[dict[str, str], Lines] = Field(
+        default_factory=dict, description="fields hashed by kind: {udp4: sdfn}"
+    )
+    coalesce: Annotated[dict[str, bool | int], Lines] = Field(
+        default_factory=dict, description="coalescing: {rx-usecs: 50}"
+    )
+    offloads: Annotated[dict[str, bool], Lines] = Field(default_factory=dict, description="offloads: {gro: true}")
+    priv_flags: Annotated[dict[str, bool], Lines] = Field(
+        default_factory=dict, description="private flags of the driver"
+    )
     interrupts: Cpus = Field(default=None, description="CPUs for the interrupts, one for each receive queue")
     irqbalance: bool = Field(default=True, description="false: stop and disable it, else it moves what is pinned")
     rps: Cpus = Field(default=None, description="CPUs that packets are spread over in software")
@@ -72,6 +100,8 @@ class NicParams(BaseModel):
         _names(dict.fromkeys(letters), _LETTERS, "letters as ethtool -N takes them, each once: sdfn")
         _names({**self.coalesce, **self.offloads}, _NAME, "a name as ethtool prints it")
         _names(self.priv_flags, _FLAG, "a name as ethtool prints it")
+        if self.equal is not None and self.spread:
+            raise ValueError("either equal, or spread")
         if (self.until is None) != (not self.because):
             raise ValueError("a mitigation has both: because and until")
         return self
@@ -80,7 +110,7 @@ class NicParams(BaseModel):
     def has_settings(self) -> bool:
         """Is anything wanted beside queues and rings?"""
         dicts = (self.flow_hash, self.coalesce, self.offloads, self.priv_flags)
-        texts = (self.rss_key, self.udp, self.interrupts, self.rps, self.xps)
+        texts = (self.equal, self.rss_key, self.udp, self.interrupts, self.rps, self.xps)
         return self.spread or not self.irqbalance or any(dicts) or any(texts)
 
     def hashes(self) -> Mapping[str, str]:

@@ -91,7 +91,7 @@ def _table(interface: str, state: State, params: NicParams, queues: int | None) 
             "hash key", key, params.rss_key, ("ethtool", "-X", interface, "hkey", params.rss_key),
             ("ethtool", "-X", interface, "hkey", key or params.rss_key),
         )  # fmt: skip
-    over = None
+    over = params.equal
     if params.spread and queues:
         most = limits(state.driver).spread
         over = min(queues, most) if most else queues

@@ -1,17 +1,24 @@
-"""Figures of the pages of changes over a large system: queries, p50 and p95 of each.
+"""Figures of the pages of changes over a large system: queries (and those of a tenth of its size), p50, p95 of each.
 
 make bench PYTEST="-k rooms"   BENCH_DEVICES=10000, BENCH_CHANGES=2000, BENCH_EVENTS=1000000, BENCH_PAGE_ROUNDS=20
+BENCH_KEEP=DIRECTORY (SQLite): what was filled is kept there and taken from there the next time, so that filling and
+measuring can be done apart; BENCH_ONLY_FILL=1 measures nothing.
 """
 
+import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from rich.console import Console
 from rich.table import Table
 
@@ -46,10 +53,26 @@ STATES = (_C.SUCCEEDED, _C.SUCCEEDED, _C.FAILED, _C.ROLLED_BACK, _C.CANCELLED, _
 KINDS = ("step done", "step claimed", "target draining", "target done", "change approved", "change running")
 
 
-def fill(now: datetime) -> None:
+@dataclass(frozen=True)
+class Size:
+    """How much there is: devices, changes, events."""
+
+    devices: int
+    changes: int
+    events: int
+
+    def over(self, part: int) -> "Size":
+        # Never fewer changes than the live and the waiting ones, which are the same number in every system.
+        return Size(self.devices // part, max(self.changes // part, 150), self.events // part)
+
+
+WHOLE = Size(DEVICES, CHANGES, EVENTS)
+
+
+def fill(size: Size, now: datetime) -> None:
     """Devices, changes with runs and targets, events: all by bulk, no engine is asked."""
     people = [builders.person(f"user{n}") for n in range(20)]
-    scene.fleet(DEVICES, now)
+    scene.fleet(size.devices, now)
     routers = list(scene.Router.objects.order_by("pk").values_list("pk", "name"))
     plan = planning.document(builders.plan([[routers[0][1]], [name for _, name in routers[1:5]]]))
     made = [
@@ -57,9 +80,9 @@ def fill(now: datetime) -> None:
             title=f"Eight queues, part {n}",
             author=people[n % 20],
             state=_C.RUNNING if n < 10 else _C.SCHEDULED if n < 10 + WAITING else STATES[n % len(STATES)],
-            created_at=now - timedelta(hours=CHANGES - n),
+            created_at=now - timedelta(hours=size.changes - n),
         )
-        for n in range(CHANGES)
+        for n in range(size.changes)
     ]
     changes = Change.objects.bulk_create(made, batch_size=500)
     digest = planning.digest(plan)
@@ -76,7 +99,7 @@ def fill(now: datetime) -> None:
     )  # fmt: skip
     _runs(changes, revisions, routers, people, now)
     _calendar(revisions, people[0], now)
-    _events(changes, now)
+    _events(size, changes, now)
 
 
 def _runs(
@@ -137,15 +160,15 @@ def _calendar(revisions: list[Revision], author: User, now: datetime) -> None:
     Schedule.objects.bulk_create(waiting)
 
 
-def _events(changes: list[Change], now: datetime) -> None:
+def _events(size: Size, changes: list[Change], now: datetime) -> None:
     targets = list(TargetRun.objects.order_by("pk").values_list("pk", "run__revision__change_id"))
 
     def rows() -> Iterator[Event]:
-        for n in range(EVENTS):
+        for n in range(size.events):
             target, change = targets[n % len(targets)]
             kind = KINDS[n % 4] if n % 100 else KINDS[4 + n // 100 % 2]
             yield Event(
-                change_id=change, target_id=target, at=now - timedelta(seconds=30 * (EVENTS - n)), kind=kind,
+                change_id=change, target_id=target, at=now - timedelta(seconds=30 * (size.events - n)), kind=kind,
                 actor=f"user{n // 100 % 20}" if n % 100 == 0 else "engine" if n % 3 else f"worker-{n % 7}",
                 text=f"event {n}: {kind}",
             )  # fmt: skip
@@ -160,34 +183,86 @@ def _events(changes: list[Change], now: datetime) -> None:
     # One change with very many events.
     Event.objects.bulk_create(
         [
-            Event(change=changes[CHANGES // 2 - 1], at=now, actor="engine", kind="step done", text=f"more {n}")
-            for n in range(EVENTS // 20)
+            Event(change=changes[size.changes // 2 - 1], at=now, actor="engine", kind="step done", text=f"more {n}")
+            for n in range(size.events // 20)
         ],
         batch_size=2_000,
     )
 
 
-def test_pages_of_the_changes(transactional_db: None) -> None:
-    """Prints the table and writes var/bench/rooms.json. The only assertion: every page answered."""
-    reader = User.objects.create_superuser("reader")
-    client = Client()
-    client.force_login(reader)
-    began = time.perf_counter()
-    fill(clock.now())
+def _filled(size: Size) -> None:
+    """The system of this size: what an earlier run kept, or made now."""
+    directory = os.environ.get("BENCH_KEEP")
+    kept = Path(directory or ".") / f"rooms-{size.devices}-{size.changes}-{size.events}.sqlite3"
+    database = str(connection.settings_dict["NAME"])
+    keep = directory is not None and connection.vendor == "sqlite"
+    if keep and kept.exists():
+        with contextlib.closing(sqlite3.connect(kept)) as source, contextlib.closing(sqlite3.connect(database)) as to:
+            source.backup(to)
+        return
+    User.objects.create_superuser("reader")
+    fill(size, clock.now())
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    if keep:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(database)) as source:
+            source.execute("VACUUM INTO ?", [str(kept)])
+
+
+def pages(size: Size) -> tuple[str, ...]:
+    """The addresses, of things that there are in a system of this size."""
+    some = {"/changes/1000/": f"/changes/{size.changes // 2}/", "page=30": f"page={max(size.changes * 3 // 200, 1)}"}
+    found = []
+    for page in PAGES:
+        address = page
+        for word, here in some.items():
+            address = address.replace(word, here)
+        found.append(address)
+    return tuple(found)
+
+
+# Of the smaller system, for the table of the whole one: queries by page.
+_of_a_tenth: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("part", [10, 1], ids=["tenth", "whole"])
+def test_pages_of_the_changes(transactional_db: None, part: int) -> None:
+    """Prints the table and writes var/bench/rooms.json. The only assertion: every page answered."""
+    size = WHOLE.over(part)
+    began = time.perf_counter()
+    _filled(size)
     filled_s = time.perf_counter() - began
-    rows = [measured(client, page) for page in PAGES]
+    if os.environ.get("BENCH_ONLY_FILL"):
+        print(f"{size}: {filled_s:.0f} s")
+        return
+    client = Client()
+    client.force_login(User.objects.get(username="reader"))
+    addresses = pages(size)
+    if part > 1:
+        _of_a_tenth.update({p: queries(client, a) for p, a in zip(PAGES, addresses, strict=True)})
+        return
+    rows = [{**measured(client, a), "tenth": _of_a_tenth.get(p)} for p, a in zip(PAGES, addresses, strict=True)]
     title = f"{DEVICES} devices, {CHANGES} changes, {Event.objects.count()} events, {connection.vendor}"
     table = Table(title=title, title_justify="left")
-    for head in ("page", "queries", "CPU ms", "p50 ms", "p95 ms", "kB"):
+    for head in ("page", "queries", "of a tenth", "CPU ms", "p50 ms", "p95 ms", "kB"):
         table.add_column(head, justify="left" if head == "page" else "right")
     for row in rows:
         slow = "" if float(row["p95_ms"]) <= WANTED_P95_MS else f"  (wanted {WANTED_P95_MS:.0f})"
         figures = (f"{row['cpu_ms']:.0f}", f"{row['p50_ms']:.0f}", f"{row['p95_ms']:.0f}{slow}")
-        table.add_row(str(row["page"]), str(row["queries"]), *figures, str(row["kb"]))
+        table.add_row(str(row["page"]), str(row["queries"]), str(row["tenth"]), *figures, str(row["kb"]))
     console = Console(width=130)
     console.print(table)
     console.print(f"filled in {filled_s:.0f} s", machine.about())
     path = machine.keep("rooms", {"devices": DEVICES, "changes": CHANGES, "events": EVENTS, "pages": rows})
     console.print(f"{path.relative_to(Path(machine.REPOSITORY))}: written")
+
+
+def queries(client: Client, address: str) -> int:
+    """How many queries a page takes, once it is warm."""
+    client.get(address)
+    with CaptureQueriesContext(connection) as counted:
+        response = client.get(address)
+    count = len(counted)
+    assert response.status_code == 200, address
+    return count

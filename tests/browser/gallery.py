@@ -55,7 +55,7 @@ def pages(context: "BrowserContext", site: Site, only: str) -> Iterator[str]:
         if only not in address:
             continue
         answer = context.request.get(site.url + address, max_redirects=0)
-        if answer.status in {200, 400, 403, 404} and "html" in answer.headers.get("content-type", ""):
+        if answer.status in {200, 400, 403, 404, 500} and "html" in answer.headers.get("content-type", ""):
             if address not in seen:
                 yield address
             seen.add(address)
@@ -64,8 +64,8 @@ def pages(context: "BrowserContext", site: Site, only: str) -> Iterator[str]:
 def take(page: "Page", site: Site, address: str, directory: Path, scene: str) -> Shown:
     """All pictures of one page; it is loaded once."""
     name = stem(address)
-    page.goto(site.url + address, wait_until="load")
-    faults: list[str] = []
+    answer = page.goto(site.url + address, wait_until="load")
+    faults = [f"status {answer.status}"] if answer is not None and answer.status >= 500 else []
     for size, scheme in VIEWS:
         page.set_viewport_size(SIZES[size])  # type: ignore[arg-type]
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -294,7 +294,8 @@ def standard(change: Change, *approvers: User, **more: Any) -> StandardChange:
     revision = newest(change)
     bounds = standards.Bounds({"queues": {"min": 1, "max": 8}}, 5, NOW + timedelta(days=30), **more)
     author = builders.person("standard-author")
-    row = standards.write("queues", revision.recipe, revision.recipe_text, bounds, author=author, now=NOW)
+    digest = standards.digest_of(revision.recipe_text)
+    row = standards.write("queues", revision.recipe, digest, bounds, author=author, now=NOW)
     assert isinstance(row, StandardChange)
     for who in approvers:
         assert standards.approve(row, who, NOW) == ()

@@ -8,11 +8,15 @@ from typing import cast
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.db import connection
 from django.http import StreamingHttpResponse
+from django.test.utils import CaptureQueriesContext
 
 from fleet import clock
-from fleet.changes.models import Event
-from fleet.changes.views import audit
+from fleet.changes import policies, standards
+from fleet.changes.models import ApprovalPolicy, Event, PolicyEdit, StandardChange
+from fleet.changes.policies import WantedPolicy, WantedStage
+from fleet.changes.views import audit, audit_rules
 from tests.changes import builders
 from tests.changes.test_views_pages import as_, page, words
 
@@ -112,3 +116,85 @@ def test_hostile_text_stays_text(author: User, reader: User) -> None:
 def test_the_kinds_that_are_suggested_are_those_that_are_written(events: list[int]) -> None:
     written = set(Event.objects.values_list("kind", flat=True))
     assert written <= set(audit.KINDS)
+
+
+# --- what was done to the rules --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rules(events: list[int], author: User, approver: User) -> None:
+    """A policy that was added and edited, a standard change that was written, approved and withdrawn."""
+    now = clock.now().replace(microsecond=0)
+    stages = (WantedStage("peer"),)
+    for minutes, name in ((150, "strict"), (1, "stricter")):
+        old = ApprovalPolicy.objects.first()
+        wanted = WantedPolicy(name, stages)
+        known = policies.version(old)
+        at = now - timedelta(minutes=minutes)
+        builders.done(policies.keep(old, wanted, author, at, why="Agreed.", known=known))
+    bounds = standards.Bounds({"queues": {"min": 1, "max": 8}}, 2, now + timedelta(days=9))
+    row = standards.write("weekly", "nic-queues", "a" * 64, bounds, author=author, now=now - timedelta(minutes=2))
+    assert isinstance(row, StandardChange)
+    builders.done(standards.approve(row, approver, now, comment="<b>Read.</b>"))
+    builders.done(standards.withdraw(row, approver, now, comment="Too many."))
+
+
+def of_rules(html: str) -> list[str]:
+    return re.findall(r'<tr class="rule">.*?<td class="inline soft">([^<]*)</td>', html)
+
+
+def test_edits_of_the_rules_stand_between_the_events(rules: None, reader: User, approver: User) -> None:
+    first = page(reader, "/audit/")
+    done = ["standard change withdrawn", "standard change approved", "policy edited", "standard change written"]
+    assert of_rules(first) == done
+    text = words(first)
+    assert "policy stricter: name: strict &gt; stricter. Why: Agreed." in text
+    assert "weekly: nic-queues with queues 1 to 8, at most 2 devices" in text and "<b>Read" not in first
+    assert of_rules(page(reader, f"/audit/?person={approver}")) == of_rules(first)[:2]
+    assert of_rules(page(reader, "/audit/?kind=policy+edited")) == ["policy edited", "policy edited"]
+    assert shown(page(reader, "/audit/?kind=policy+edited")) == []
+    for elsewhere in ("device=bly", "kind=step+done", "change=1", "until=2020-01-01T00:00"):
+        assert of_rules(page(reader, f"/audit/?{elsewhere}")) == [], elsewhere
+
+
+def test_each_edit_is_on_one_page(rules: None, events: list[int], reader: User) -> None:
+    """The pages of events divide them between them: what is older than a page's events comes with later ones."""
+    found, address = [], "/audit/"
+    for _ in range(20):
+        html = page(reader, address)
+        found += of_rules(html)
+        older = re.search(r'href="(\?[^"]*)" rel="next"', html)
+        if older is None:
+            break
+        address = "/audit/" + older[1].replace("&amp;", "&")
+    assert len(found) == 5 and found[-1] == "policy edited"
+    assert walk(reader, "") == events, "and none of the events is lost by it"
+
+
+def test_the_file_has_them_too(rules: None, events: list[int], reader: User) -> None:
+    response = cast(StreamingHttpResponse, as_(reader).get("/audit/?format=csv"))
+
+    async def whole() -> bytes:
+        return b"".join([piece async for piece in cast(AsyncIterator[bytes], response)])
+
+    lines = async_to_sync(whole)().decode().splitlines()
+    assert len(lines) == 1 + len(events) + 5
+    times = [line.partition(",")[0] for line in lines[1:]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_queries_do_not_grow_with_the_rules(rules: None, reader: User, author: User) -> None:
+    client = as_(reader)
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            client.get("/audit/")
+        return len(seen)
+
+    few = count()
+    now = clock.now()
+    PolicyEdit.objects.bulk_create(
+        PolicyEdit(policy_number=1, name=f"p{n}", by=author, at=now, why="x") for n in range(300)
+    )
+    assert count() == few
+    assert len(of_rules(page(reader, "/audit/"))) == audit_rules.MOST

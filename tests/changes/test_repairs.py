@@ -19,7 +19,7 @@ NAMES = ["bly", "aebi", "dekker"]
 
 @pytest.fixture(autouse=True)
 def _drifted(db: None) -> None:
-    """Two queue wishes and a kernel that no recipe changes yet; dekker is as wanted."""
+    """Two queue wishes and a kernel that the inventory does not have yet; dekker is as wanted."""
     builders.fleet(NAMES)
     for name, kind, settings in (
         ("fast", "nic", {"nic.queues": 8}), ("kern", "kernel", {"kernel.version": "6.1.*"}),
@@ -96,3 +96,39 @@ def test_the_command_lists_and_drafts(author: User, capsys: pytest.CaptureFixtur
     for wrong in (("--repair",), ("--repair", "aebi", "--all"), ("--repair", "nobody")):
         with pytest.raises(CommandError):
             call_command("drift", *wrong, stdout=StringIO())
+
+
+def test_what_the_inventory_has_is_drafted_with_its_digest(author: User) -> None:
+    """A kernel by its artifact, rings beside the queues of the same cards: two changes, nothing left."""
+    release = "6.1.0-56-amd64"
+    models.Artifact.objects.create(
+        kind="kernel", name=f"linux-image-{release}", version="6.1.192-2", sha256="ab" * 32, location="/srv/kernel.deb",
+        brings=[{"kind": "kernel", "name": "linux", "version": release}],
+    )  # fmt: skip
+    bly = models.Router.objects.get(name="bly")
+    models.Drift.objects.create(
+        router=bly, setting="nic.offload.gro[eth1]", wanted=True, found=False, profile="fast", since=NOW
+    )
+    made = repairs.draft(repairs.needed(["bly"]), author=author, now=NOW)
+    assert [str(r) for r in made.left] == []
+    by_recipe = {c.revision.recipe: c.revision for c in made.changes if c.revision is not None}
+    assert set(by_recipe) == {"kernel", "nic-settings", "nic-queues"}
+    assert by_recipe["kernel"].inputs["sha256"] == "ab" * 32
+    assert by_recipe["nic-settings"].inputs == {"interface": "eth1", "queues": 8, "offloads": "gro = on"}
+    assert by_recipe["nic-queues"].inputs == {"interface": "eth2", "queues": 8}
+
+
+def test_cards_are_told_apart_by_serial_or_by_their_place(author: User) -> None:
+    from fleet.changes import repair_means
+    from fleet.core.repair import Drifted
+
+    bly = models.Router.objects.get(name="bly")
+    serials = {"e1": ("A", "01:00.0"), "e2": ("A", "01:00.1"), "e3": ("", "02:00.0"), "e4": ("", "02:00.1")}
+    for interface, (serial, address) in serials.items():
+        seen = models.Interface.objects.create(router=bly, name=interface, last_seen_at=NOW)
+        models.Nic.objects.create(
+            router=bly, interface=seen, driver="ice", nvm="4.20", serial=serial, pci_address=address, last_seen_at=NOW
+        )
+    cards = repair_means.means([Drifted("bly", "firmware.ice.nvm", "4.40", "4.20")]).cards
+    assert [(c.interface, c.family, c.nvm) for c in cards] == [("e1", "ice", "4.20"), ("e3", "ice", "4.20")]
+    assert repair_means.means([Drifted("bly", "nic.queues[eth1]", 8, 4)]) == repair_means.Means()

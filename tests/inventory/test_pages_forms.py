@@ -130,7 +130,7 @@ LINK = {"a_device": "bly", "a_interface": "eth7", "b_device": "aebi", "b_interfa
         ({"a_interface": ""}, "found nothing, wanted the interface of bly"),
         ({"a_interface": "eth1"}, "found bly:eth1, which is an end of link"),
         ({"b_device": "transit-a"}, "wanted nothing: transit-a is an external"),
-        ({"capacity_mbps": "0"}, "Capacity mbps"),
+        ({"capacity_mbps": "0"}, "Capacity in Mb/s"),
     ],
 )
 def test_a_wrong_link_is_refused_whole(ten: list[Router], reader: User, wrong: dict[str, str], words: str) -> None:

@@ -34,6 +34,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "ucs-rack-queues": {"queues": 8},
     "ucs-user-ack": {},
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
+    "nic-settings": {"interface": "eth1", "rings_rx": 4096, "coalesce": "rx-usecs = 50\nadaptive-rx = off"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }

@@ -16,7 +16,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 
-from fleet.changes import lifecycle, overrides, remedies, seals
+from fleet.changes import lifecycle, overrides, remedy_asks, seals
 from fleet.changes.models import Change, Event, Remedy
 from fleet.core import overrides as rules
 from inventory.models import Artifact
@@ -169,7 +169,7 @@ def test_story_s0(stage: Stage, work: Clockwork, fleet: SimFleet, third: User) -
         fleet.inject(BLY, "forwards_to_dead_neighbour", neighbour=AEBI)
 
     work.in_hours(10, dies)
-    work.run_until(lambda: bool(remedies.offered(targets(driver)[AEBI])))
+    work.run_until(lambda: bool(remedy_asks.offered(targets(driver)[AEBI])))
     assert 9.5 < (work.now() - began).total_seconds() / 3600 < 11
     seen = targets(driver)[AEBI]
     assert (seen.state, seen.drained) == ("rolling_back", True)
@@ -184,11 +184,11 @@ def test_story_s0(stage: Stage, work: Clockwork, fleet: SimFleet, third: User) -
     assert nic(fleet) == ("6.1.0-55-amd64", "8.00"), "the driver went back, the firmware does not"
 
     # It is drained and verified, and its neighbour is not right: the remedy is offered, and a person asks for it.
-    offer = remedies.offered(seen)[0]
+    offer = remedy_asks.offered(seen)[0]
     assert offer.neighbour == BLY and "hard reset" in offer.words
     assert fleet.state(AEBI)["drained"] == {"bgp": True, "igp4": True, "igp6": True}
-    assert remedies.ask(driver, stage.author, work.now(), target=AEBI, neighbour="lang")[0].subject == "remedy"
-    assert remedies.ask(driver, stage.author, work.now(), target=AEBI, neighbour=BLY) == ()
+    assert remedy_asks.ask(driver, stage.author, work.now(), target=AEBI, neighbour="lang")[0].subject == "remedy"
+    assert remedy_asks.ask(driver, stage.author, work.now(), target=AEBI, neighbour=BLY) == ()
     work.run_until(ended(driver))
     done = Remedy.objects.get()
     assert done.done and f"on {BLY}" in done.said, done.said

@@ -14,6 +14,7 @@ class RecipeCard(models.Model):
     inputs = models.JSONField(default=list)  # [{name, type, summary, required, default, minimum, maximum, choices}]
     where = models.JSONField(default=dict)  # its own selection of targets: attribute of a router -> value
     strategy = models.JSONField(default=dict)  # its own, as core/plan.py writes one
+    digest = models.CharField(max_length=64, blank=True, default="")  # SHA-256 of its text: standard changes bind to it
 
     class Meta:
         ordering = ("name",)

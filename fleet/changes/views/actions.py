@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from fleet import clock
-from fleet.changes import lifecycle
+from fleet.changes import lifecycle, remedy_asks
 from fleet.changes.models import Change
 from fleet.changes.views import access
 from fleet.changes.views.access import acts, person
@@ -165,3 +165,13 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
         return bad_form(request, change, Reason("targets", "none", "at least one stuck target", "Choose which."))
     reasons = lifecycle.release(change, person(request), clock.now(), names=names, why=why)
     return answer(request, change, reasons, f"Released: {', '.join(names)}. Slipway lets go of it.")
+
+
+@acts(access.OPERATE)
+def remedy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a remedy carried out that is offered now for a target whose verification does not pass."""
+    change = change_of(pk)
+    names = {key: request.POST.get(key, "").replace("\x00", "")[:100] for key in ("target", "neighbour")}
+    reasons = remedy_asks.ask(change, person(request), clock.now(), **names)
+    said = f"Asked for: the engine does it on {names['neighbour']} at its next tick; the events say what came of it."
+    return answer(request, change, reasons, said)

@@ -1,6 +1,6 @@
 """Who did what, when: the events of all changes, newest first, by person, device, change, kind and time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -12,7 +12,9 @@ from django.shortcuts import render
 
 from fleet import clock
 from fleet.changes.models import Event, TargetRun
+from fleet.changes.views import audit_rules
 from fleet.changes.views.access import reads
+from fleet.changes.views.audit_rules import Between, Done
 from fleet.core import explain
 from fleet.core.model import Reason
 from fleet.core.states import ChangeState, Control, StepState, TargetState
@@ -35,6 +37,7 @@ KINDS = tuple(
     sorted(
         {
             *_OTHER,
+            *audit_rules.KINDS,
             *(f"change {s}" for s in ChangeState),
             *(f"target {s}" for s in TargetState),
             *(f"step {s}" for s in StepState),
@@ -127,16 +130,43 @@ def audit(request: HttpRequest) -> HttpResponseBase:
         reasons.append(Reason("format", repr(wanted[:20]), "csv", "Leave it away for the page."))
     if wanted == "csv" and not reasons:
         titles = ("at", "who", "kind", "change", "device", "text", "number", "hash")
-        pks = rows(asked).values_list("pk", flat=True)[:MOST_IN_FILE]
-        return sheet.csv("audit", titles, pks, _values)
+        return sheet.csv("audit", titles, *_file(asked))
     events = [] if reasons else list(rows(asked)[: PER_PAGE + 1])
     more, events = len(events) > PER_PAGE, events[:PER_PAGE]
+    lines = merged(events, () if reasons else _rules(asked, oldest=events[-1].at if more else None))
     said = {k: v for k in FILTERS if (v := request.GET.get(k, ""))}
-    return _page(request, said, events, older=events[-1].pk if more else 0, reasons=reasons)
+    return _page(request, said, lines, older=events[-1].pk if more else 0, reasons=reasons)
+
+
+def _rules(asked: Asked, *, oldest: datetime | None) -> Sequence[Done]:
+    """What was done to the rules between the newest and the oldest event of a page; nothing for a device or change."""
+    if asked.device or asked.change is not None:
+        return ()
+    before = Event.objects.filter(pk=asked.before).values_list("at", flat=True).first() if asked.before else None
+    since = max(filter(None, (asked.since, oldest)), default=None)
+    return audit_rules.done(Between(asked.person, asked.kind, since, asked.until, before))
+
+
+def merged(events: Sequence[Event], rules: Sequence[Done]) -> list[Event | Done]:
+    """Both by time, newest first. Events keep their order: those of one change are in the order of its chain."""
+    if not rules:
+        return list(events)
+    lines: list[Event | Done] = []
+    left = list(rules)
+    for event in events:
+        while left and left[0].at >= event.at:
+            lines.append(left.pop(0))
+        lines.append(event)
+    return [*lines, *left]
 
 
 def _page(
-    request: HttpRequest, said: Mapping[str, str], events: Sequence[Event], *, older: int, reasons: Sequence[Reason]
+    request: HttpRequest,
+    said: Mapping[str, str],
+    events: Sequence[Event | Done],
+    *,
+    older: int,
+    reasons: Sequence[Reason],
 ) -> HttpResponse:
     context = {
         "now": clock.now(),
@@ -155,10 +185,30 @@ def _page(
     return render(request, "rooms/audit.html", context, status=400 if reasons else 200)
 
 
-def _values(pks: Sequence[int]) -> list[list[Plain]]:
-    place = {pk: n for n, pk in enumerate(pks)}
-    found = Event.objects.filter(pk__in=pks).select_related("seal", "target")
-    return [_line(event) for event in sorted(found, key=lambda e: place[e.pk])]
+def _file(asked: Asked) -> tuple[Sequence[int], Callable[[Sequence[int]], list[list[Plain]]]]:
+    """The rows of the file by number, negative ones for what was done to the rules; and how some of them are read."""
+    found = list(rows(asked).values_list("pk", "at")[:MOST_IN_FILE])
+    rules = _rules(asked, oldest=found[-1][1] if len(found) == MOST_IN_FILE else None)
+    numbers: list[int] = []
+    told = 0
+    for pk, at in found:
+        while told < len(rules) and rules[told].at >= at:
+            told += 1
+            numbers.append(-told)
+        numbers.append(pk)
+    numbers += [-n for n in range(told + 1, len(rules) + 1)]
+
+    def values(pks: Sequence[int]) -> list[list[Plain]]:
+        events = Event.objects.filter(pk__in=[pk for pk in pks if pk > 0]).select_related("seal", "target")
+        lines = {event.pk: _line(event) for event in events}
+        lines |= {-n: _of_rules(one) for n, one in enumerate(rules, 1)}
+        return [lines[pk] for pk in pks if pk in lines]
+
+    return numbers, values
+
+
+def _of_rules(one: Done) -> list[Plain]:
+    return [one.at.isoformat(), one.actor, one.kind, "", "", one.text, "", ""]
 
 
 def _line(event: Event) -> list[Plain]:

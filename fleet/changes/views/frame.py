@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Prefetch, Q
@@ -10,6 +11,7 @@ from django.db.models.fields.json import KeyTransform
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from fleet.changes import remedy_asks
 from fleet.changes.models import Change, Event, FindingOverride, Pulse, Revision, Run, StepRun, TargetRun
 from fleet.changes.models.overrides import in_force
 from fleet.changes.views import access, outlook, progress, shown_findings, when
@@ -173,6 +175,7 @@ def show(
         "live_template": f"changes/_{template}.html",
         **_rights(request, frame),
         **_approval(request, frame),
+        "remedies": partial(_remedies, frame),  # asked of the database by the pages that show them
         **when.shown(frame.change, frame.revision, access.person(request)),
         **content,
     }
@@ -180,6 +183,10 @@ def show(
         return render(request, f"changes/{template}.html", context, status=status)
     context["controls_moved"] = request.GET.get("seen", "") != frame.key
     return render(request, "changes/_live.html", context, status=status)
+
+
+def _remedies(frame: Frame) -> Sequence[remedy_asks.Standing]:
+    return remedy_asks.of_run(frame.run) if frame.run is not None and frame.live else ()
 
 
 def _approval(request: HttpRequest, frame: Frame) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def _listed(request: HttpRequest, *, refusals: Sequence[Reason] = (), status: in
         "rows": [_shown(row, who.pk, now) for row in page],
         "approvers": APPROVALS_WANTED,
         "may_decide": who.has_perm(APPROVE),
+        "may_write": who.has_perm(POLICIES),
+        "right": POLICIES,
         "refusals": explain.sentences(refusals),
     }
     return render(request, "rooms/standards.html", context, status=status)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlencode
+from functools import cache
+from urllib.parse import parse_qs, quote, urlencode
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -180,5 +181,14 @@ def _href(node: Node) -> str:
     """Where a press on a node leads: the device's page, or the drawing of what is inside."""
     said = {k: v[0] for k, v in parse_qs(node.query).items()}
     if "device" in said:
-        return reverse("device", args=[said["device"]])
+        return _device_address().replace(_PLACE, quote(said["device"]))
     return f"{reverse('topology')}?{urlencode(said)}" if said else ""
+
+
+_PLACE = "DEVICE"
+
+
+@cache
+def _device_address() -> str:
+    """The address of any device: looked up once instead of for each of 400, a fifth of the time of the page."""
+    return reverse("device", args=[_PLACE])

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from fleet import clock
-from fleet.changes import console, remedies
+from fleet.changes import console, remedy_asks
 from fleet.changes.models import TargetRun
 
 
@@ -24,11 +24,13 @@ class Command(BaseCommand):
         change = console.change(options["change"])
         if options["target"] and options["on"]:
             person = console.person(options["user"])
-            console.refuse(remedies.ask(change, person, clock.now(), target=options["target"], neighbour=options["on"]))
+            console.refuse(
+                remedy_asks.ask(change, person, clock.now(), target=options["target"], neighbour=options["on"])
+            )
             console.console.print(f"change {change.pk}: remedy on {options['on']} asked for")
             return
         rows = TargetRun.objects.filter(run__revision__change=change).in_flight().with_steps()
-        lines = [(t.name, offer) for t in rows for offer in remedies.offered(t)]
+        lines = [(t.name, offer) for t in rows for offer in remedy_asks.offered(t)]
         for name, offer in lines:
             console.console.print(f"--target {name} --on {offer.neighbour}: {offer.words}")
         if not lines:

@@ -79,7 +79,7 @@ def _write(options: dict[str, Any]) -> None:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path}: found {error.strerror}, wanted a recipe.") from error
-    made = standards.write(options["name"], path.stem, text, bounds, author=person, now=now)
+    made = standards.write(options["name"], path.stem, standards.digest_of(text), bounds, author=person, now=now)
     if not isinstance(made, StandardChange):
         console.refuse(made)
         return
