@@ -10,6 +10,8 @@ from fleet.core.rss_load import Card, Limits, Machine
 RECIPE = "nic-rss"
 # Where the queues are those of the blade's adapter: its policy, with an acknowledged reboot.
 UCS_RECIPE = "ucs-queues"
+RACK_RECIPE = "ucs-rack-queues"  # the same of a standalone server, which has no policies
+OF_VICS = frozenset({UCS_RECIPE, RACK_RECIPE})
 _NAT_T = 4500
 _VXLAN, _GENEVE = 4789, 6081
 # Behind this many queues a router's cores are rarely short, and each takes memory and an interrupt (scaling.rst: "as

@@ -9,7 +9,7 @@ from fleet.core.model import Json
 from fleet.core.repair import Repair
 from fleet.core.rss import Flow
 from fleet.core.rss_doctor import Diagnosis, diagnose
-from fleet.core.rss_remedies import UCS_RECIPE
+from fleet.core.rss_remedies import OF_VICS, UCS_RECIPE
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ def over_time(looks: Sequence[tuple[Json, Json]], name: str) -> list[tuple[float
 
 def together(repairs: Iterable[Repair]) -> tuple[Repair, ...]:
     """As few requests as devices and settings allow: devices that need the same are targets of one, in their order.
-    A blade reboots once, for as many queues as any of its vNICs needs."""
+    A machine reboots once, for as many queues as any of its vNICs needs."""
     most: dict[str, int] = {}
     listed = list(repairs)
     for one in listed:
-        if one.recipe == UCS_RECIPE:
+        if one.recipe in OF_VICS:
             for name in one.targets:
                 most[name] = max(most.get(name, 0), int(one.inputs["queues"]))
     made: dict[str, tuple[Repair, list[str]]] = {}
     for one in listed:
         for name in one.targets:
-            inputs = {"queues": most[name]} if one.recipe == UCS_RECIPE else dict(one.inputs)
+            inputs = {"queues": most[name]} if one.recipe in OF_VICS else dict(one.inputs)
             key = json.dumps([one.recipe, inputs], sort_keys=True)
             names = made.setdefault(key, (replace(one, inputs=inputs), []))[1]
             if name not in names:
@@ -109,9 +109,10 @@ def _where(cpus: str) -> str:
 def title(one: Repair) -> str:
     """What a request of the doctor does, in a few words."""
     inputs = one.inputs
-    if one.recipe == UCS_RECIPE:
-        who = ", ".join(one.targets) if len(one.targets) < 6 else f"{len(one.targets)} blades"
-        return f"{inputs['queues']} queues by adapter policy for the vNICs of {who}"[:200]
+    if one.recipe in OF_VICS:
+        who = ", ".join(one.targets) if len(one.targets) < 6 else f"{len(one.targets)} hosts"
+        how = "adapter policy" if one.recipe == UCS_RECIPE else "management controller"
+        return f"{inputs['queues']} queues by {how} for the vNICs of {who}"[:200]
     what = [f"{inputs['queues']} queues"] if inputs.get("queues") else []
     what += ["RSS over all of them"] if inputs.get("spread") else []
     what += [f"their interrupts on {_where(str(inputs['interrupts']))}"] if inputs.get("interrupts") else []

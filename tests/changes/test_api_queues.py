@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
 
 from fleet import clock
 from fleet.changes import draft_requests
 from fleet.changes.models import Change, DraftRequest
 from fleet.people.models import Grant
+from inventory import models
 from inventory.models import QueueLook, Router
 from lab.ucsm import Blade, UcsManager
-from playbooks.ucs import client
+from playbooks.ucs import client as ucs_client
 from tests.changes import builders
 from tests.changes.api_client import Program
 from tests.inventory import ucs_scene
@@ -58,7 +61,7 @@ def blades(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with UcsManager(made, password=ucs_scene.PASSWORD, folder=tmp_path) as manager:
         ucs_scene.hosts(manager, HOSTS, clock.now(), cpu={"threads": 40})
         yield manager
-    client.close_all()
+    ucs_client.close_all()
 
 
 def test_four_starved_blades_are_one_change_of_their_policy(program: Program, blades: UcsManager) -> None:
@@ -111,3 +114,25 @@ def test_looks_are_asked_for_once_and_listed(program: Program) -> None:
     assert program.get(f"/queue-looks/{first[0]['id']}").json()["cards"] == []
     unknown = program.post("/queue-looks", {"devices": ["bly", "nobody"]})
     assert unknown.status_code == 409 and unknown.json()["reasons"][0]["subject"] == "device nobody"
+
+
+def test_a_standalone_server_has_a_recipe_of_its_own(program: Program) -> None:
+    """No policies there: its controller is written to. The page's button and the command ask the same way."""
+    builders.fleet(["c220", "r1"])
+    who = models.Credential.objects.create(name="imc", username="admin", reference="env:NONE")
+    row = Router.objects.get(name="c220")
+    models.RackServer.objects.create(router=row, address="192.0.2.7", credential=who)
+    starved("c220")
+    starved("r1")
+    drafts = program.post("/queue-looks/drafts", {"devices": ["c220", "r1"]}).json()["drafts"]
+    assert sorted((one["recipe"], one["title"]) for one in drafts) == [
+        ("ucs-queues", "8 queues by adapter policy for the vNICs of r1"),
+        ("ucs-rack-queues", "8 queues by management controller for the vNICs of c220"),
+    ]
+    author = User.objects.get(username="author")
+    author.user_permissions.add(Permission.objects.get(codename="add_change"))
+    client = Client()
+    client.force_login(author)
+    assert client.post(reverse("queues-draft", args=["c220"]), {"interface": "eth0"}).status_code == 302
+    newest = DraftRequest.objects.order_by("-pk")[0]
+    assert (newest.recipe, newest.inputs, newest.names) == ("ucs-rack-queues", {"queues": 8}, ["c220"])

@@ -15,6 +15,7 @@ from fleet.api.fields import Text
 from fleet.api.problems import refused
 from fleet.api.scopes import Scope
 from fleet.api.views import ApiView, Op, Paged, methods
+from fleet.changes import rss_aims
 from fleet.changes.api import asked, changes, drafting, shapes
 from fleet.changes.models import DraftRequest, RecipeCard
 from fleet.changes.views import draft_asks
@@ -22,7 +23,7 @@ from fleet.core import explain
 from fleet.core.model import Reason, to_json
 from fleet.core.repair import Repair
 from fleet.core.rss_doctor import Diagnosis
-from fleet.core.rss_report import report, rows, title, together
+from fleet.core.rss_report import report, rows, title
 from fleet.core.rss_stored import from_rows
 from fleet.people.roles import DRAFT
 from inventory import queue_asks
@@ -204,7 +205,7 @@ class QueueDraftsView(ApiView):
         if isinstance(found, tuple):
             return refused(found)
         diagnoses = _newest(list(found))
-        wanted = together(repair for one in diagnoses for repair in one.repairs)
+        wanted = rss_aims.aimed(repair for one in diagnoses for repair in one.repairs)
         aimed = {name for one in wanted for name in one.targets}
         left = [_nothing(name, diagnoses) for name in self.sent["devices"] if name not in aimed]
         if not wanted:
@@ -251,10 +252,6 @@ def _nothing(name: str, diagnoses: Sequence[Diagnosis]) -> Reason:
 
 
 def _words(wanted: Repair, diagnoses: Sequence[Diagnosis]) -> str:
-    mine = [one for one in diagnoses if one.device in wanted.targets and wanted.recipe in _recipes(one)]
+    mine = [one for one in diagnoses if one.device in wanted.targets]
     lines = [f"{one.device}, {one.card.name}: {f.words}" for one in mine for f in one.findings if f.repair]
     return "The RSS doctor says:\n\n" + "\n".join(lines)[:_WORDS]
-
-
-def _recipes(found: Diagnosis) -> set[str]:
-    return {one.recipe for one in found.repairs}

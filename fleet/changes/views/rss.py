@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from fleet import clock
+from fleet.changes import rss_aims
 from fleet.changes.models import DraftRequest
 from fleet.changes.views.access import acts, person, reads
 from fleet.changes.views.heat import Drawn, drawn, strip
@@ -17,6 +18,7 @@ from fleet.core.rss import Flow
 from fleet.core.rss_doctor import Diagnosis, Says
 from fleet.core.rss_flows import read_list
 from fleet.core.rss_pcap import read_capture
+from fleet.core.rss_remedies import OF_VICS
 from fleet.core.rss_report import QueueRow, heat, report, rows, title
 from fleet.core.rss_stored import from_rows
 from fleet.guards import refused
@@ -146,7 +148,10 @@ def draft(request: HttpRequest, name: str) -> HttpResponse:
     if found is None:
         gone = Reason(f"queues of {interface}", "nothing to set right", "a verdict with a change", "Look again.")
         return refused(request, [gone], status=409)
-    row = _request(found, found.repairs[0], request, clock.now())
+    # A machine whose vNICs are changed reboots once: all of them are looked at together.
+    wanted = rss_aims.aimed(one for card in cards for one in card.found.repairs if one.recipe in OF_VICS)
+    repair = wanted[0] if wanted and found.repairs[0].recipe in OF_VICS else found.repairs[0]
+    row = _request(found, repair, request, clock.now())
     return redirect("draft-request", row.pk)
 
 

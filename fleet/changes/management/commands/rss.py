@@ -6,13 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from fleet import clock
-from fleet.changes import console, rss_drafts
+from fleet.changes import console, rss_aims, rss_drafts
 from fleet.core.model import Json, Reason, to_json
 from fleet.core.rss import Flow
 from fleet.core.rss_doctor import Diagnosis
 from fleet.core.rss_flows import read_list
 from fleet.core.rss_pcap import read_capture
-from fleet.core.rss_report import report, rows, together
+from fleet.core.rss_report import report, rows
 from fleet.core.rss_stored import from_rows
 from inventory import queue_asks, queue_looks
 from inventory.console import add_json, print_json, printable, table
@@ -138,7 +138,7 @@ def _share(value: float | None) -> str:
 
 
 def _draft(found: tuple[Diagnosis, ...], options: dict[str, Any]) -> None:
-    wanted = together(repair for one in found for repair in one.repairs)
+    wanted = rss_aims.aimed(repair for one in found for repair in one.repairs)
     if not wanted:
         console.console.print("nothing to draft")
         return
