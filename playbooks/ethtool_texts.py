@@ -37,7 +37,7 @@ _NOT_SUPPORTED = ("Operation not supported", "no stats available", "Operation is
 
 @dataclass(frozen=True)
 class Section:
-    """The answer of script `nic` for one interface. `fields`: word > value; `lists`: irq, rps, xps > rows of words."""
+    """The answer of script `nic` for one interface. `fields`: word > value; `lists`: irq, rps, xps, siblings > rows of words."""
 
     fields: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[list[str]]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ def section(text: str) -> Section:
     fields: dict[str, str] = {}
     lists: dict[str, list[list[str]]] = {}
     for key, value in _SYSFS.findall(head)[:20_000]:
-        if key in ("irq", "rps", "xps"):
+        if key in ("irq", "rps", "xps", "siblings"):
             lists.setdefault(key, []).append(value[:_SHOWN].split(" ", 2))
         else:
             fields.setdefault(key, value.strip()[:_SHOWN])

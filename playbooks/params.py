@@ -1,4 +1,4 @@
-"""Types that the parameters of steps share: durations as people write them."""
+"""Types that the parameters of steps share: durations and shares as people write them."""
 
 import re
 from typing import Annotated, Any
@@ -23,3 +23,25 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?(ms|s|m|h|d)$", "examples": ["30s", "5m"]}),
 ]
 """Seconds, written as "30s"; validated by `duration_s`."""
+
+
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?) ?%")
+
+
+def share_of(value: Any) -> float:
+    """0.003 of "0.3%", or a number as it is. ValueError for anything else."""
+    if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
+        return float(match[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f'found {value!r}, wanted a share such as "0.3%" or 0.003')
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(share_of),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? ?%$"}], "examples": ["0.3%"]}
+    ),
+]
+"""A share, written as "0.3%" or 0.003; validated by `share_of`."""

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import compatibility, conflicts, transitions, ucs_plans, windows
+from fleet.changes import compatibility, conflicts, mitigations, transitions, ucs_plans, windows
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import other_leg, preconditions, risk, waves
@@ -124,7 +124,7 @@ def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None, now: d
     others = conflicts.look(list(steps), topology, but=of)
     if now is not None and (providers := load_providers(now)).outages:
         others += other_leg.find(list(steps), now, waves.prepare(topology), providers)
-    found = [*refused, *looked.findings, *others, *ucs_plans.look(steps)]
+    found = [*refused, *looked.findings, *others, *ucs_plans.look(steps), *mitigations.findings(list(steps), now)]
     return planning.make(recipe, steps, topology, found, artifact=looked.artifact)
 
 

@@ -9,7 +9,16 @@ from django.db import OperationalError, close_old_connections
 from django.db.models import Min
 
 from fleet import clock
-from fleet.changes import dispatch, draft_requests, facts_again, orchestrate, remedies, repair_requests, soaking
+from fleet.changes import (
+    dispatch,
+    draft_requests,
+    facts_again,
+    mitigations,
+    orchestrate,
+    remedies,
+    repair_requests,
+    soaking,
+)
 from fleet.changes.models import StepRun
 from fleet.core.states import CHANGE_LIVE, STEP_OPEN
 from inventory import queue_looks
@@ -33,6 +42,7 @@ def run(until: Callable[[], bool]) -> None:
             repair_requests.take_up(clock.now())
             queue_looks.take_up(clock.now())
             soaking.take_up(clock.now())
+            mitigations.take_up(clock.now())
             remedies.take_up(clock.now())
             facts_again.take_up(clock.now())
             pause_s = _until_next_due()

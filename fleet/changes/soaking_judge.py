@@ -7,6 +7,7 @@ the canary is compared with at the same hours.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from fleet.changes import soaking, soaking_prometheus
 from fleet.changes.models import TargetRun
@@ -18,7 +19,7 @@ from fleet.core.states import TargetState
 from inventory import samples
 from inventory.models import Router
 from playbooks.base import Step
-from playbooks.params import duration_s
+from playbooks.params import duration_s, share_of
 
 MOST_OTHERS = 12
 _LEVELS = ("slab", "memory")
@@ -60,10 +61,12 @@ def judged(target: TargetRun, params: Mapping[str, Json], *, began: datetime, no
     rows = samples.series([target.router_id, *others], _NEEDS, since=since, until=now)
     cut, dry = (changed_at.timestamp(), began.timestamp()), set(params.get("dry_run") or ())
     made = [
-        _one(name, rows, target.router_id, others, cut, decides=name not in dry) for name in params.get("trends", ())
+        _one(name, rows, target.router_id, others, cut, _tolerated(params), decides=name not in dry)
+        for name in params.get("trends", ())
     ]
     for name, query in dict(params.get("prometheus") or {}).items():
-        made.append(_asked(name, query, target.name, began, now, decides=name not in dry))
+        found = soaking_prometheus.samples(query, target.name, since=began, until=now)
+        made.append(_asked(name, found, _tolerated(params).grows, decides=name not in dry))
     return made
 
 
@@ -78,20 +81,43 @@ def others_of(target: TargetRun) -> list[int]:
     return [pk for pk in found if pk is not None]
 
 
+class Tolerated(NamedTuple):
+    """What a soak lets pass, as its recipe says."""
+
+    grows: float
+    dearer: float
+    loses: float
+
+
+def _tolerated(params: Mapping[str, Json]) -> Tolerated:
+    given = (("grows", soak_judge.LEAK_TOLERATED), ("dearer", soak_judge.COST_TOLERATED),
+             ("loses", soak_judge.LOSS_TOLERATED))  # fmt: skip
+    return Tolerated(*(share_of(params[name]) if name in params else usual for name, usual in given))
+
+
 Rows = Mapping[tuple[int, str], Sequence[Sample]]
 
 
 def _one(
-    name: str, rows: Rows, router: int, others: Sequence[int], cut: tuple[float, float], *, decides: bool
+    name: str,
+    rows: Rows,
+    router: int,
+    others: Sequence[int],
+    cut: tuple[float, float],
+    tolerated: Tolerated,
+    *,
+    decides: bool,
 ) -> Soaked:
     changed, began = cut
     after = {m: _from(rows.get((router, m), ()), began) for m in _NEEDS}
     before = {m: _until(rows.get((router, m), ()), changed) for m in _NEEDS}
     if name in _LEVELS:
-        return soak_judge.growth(name, after[name], rates(after["bits"]), decides=decides)
+        load = rates(after["bits"])
+        return soak_judge.growth(name, after[name], load, tolerated=tolerated.grows, decides=decides)
     if name == "lost":
         carried = (before["packets"], after["packets"])
-        return soak_judge.losses(name, before["lost"], after["lost"], *carried, decides=decides)
+        lost = (before["lost"], after["lost"])
+        return soak_judge.losses(name, *lost, *carried, tolerated=tolerated.loses, decides=decides)
     beside = [samples.per_gbps(rows.get((r, "cpu"), ()), rows.get((r, "bits"), ())) for r in others]
     return soak_judge.cost(
         name,
@@ -99,6 +125,7 @@ def _one(
         samples.per_gbps(after["cpu"], after["bits"]),
         others=[one for one in beside if len(one) > 1],
         changed_at=changed,
+        tolerated=tolerated.dearer,
         decides=decides,
     )
 
@@ -111,11 +138,10 @@ def _until(samples: Sequence[Sample], at: float) -> list[Sample]:
     return [s for s in samples if s.at <= at]
 
 
-def _asked(name: str, query: str, device: str, began: datetime, now: datetime, *, decides: bool) -> Soaked:
-    found = soaking_prometheus.samples(query, device, since=began, until=now)
+def _asked(name: str, found: Sequence[Sample] | Reason, grows: float, *, decides: bool) -> Soaked:
     if isinstance(found, Reason):
         return Soaked(name, Verdict.INCONCLUSIVE, f"{found.found}.", (found,), decides=decides)
-    return soak_judge.growth(name, found, decides=decides)
+    return soak_judge.growth(name, found, tolerated=grows, decides=decides)
 
 
 def as_json(one: Soaked) -> Json:

@@ -2,7 +2,17 @@
 
 from fleet import clock
 from fleet.celery import app
-from fleet.changes import dispatch, draft_requests, facts_again, legs, orchestrate, remedies, repair_requests, soaking
+from fleet.changes import (
+    dispatch,
+    draft_requests,
+    facts_again,
+    legs,
+    mitigations,
+    orchestrate,
+    remedies,
+    repair_requests,
+    soaking,
+)
 from inventory import queue_looks
 
 
@@ -19,6 +29,7 @@ def draft_repairs() -> None:
     repair_requests.take_up(clock.now())
     queue_looks.take_up(clock.now())
     soaking.take_up(clock.now())
+    mitigations.take_up(clock.now())
     remedies.take_up(clock.now())
     facts_again.take_up(clock.now())
 

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from lab.sim import blade
+from lab.sim.bootfiles import DEFAULT_LINK, LINKS
 from lab.sim.ethtool import bus, ethtool
 from lab.sim.queues_set import cpu_of
 from lab.sim.reply import Context, Reply
@@ -94,6 +95,18 @@ def nic(ctx: Context, argv: Sequence[str]) -> Reply:
     return Reply("\n".join(rows) + "\n")
 
 
+def nic_link(ctx: Context, argv: Sequence[str]) -> Reply:
+    """`slipway-nic-link INTERFACE`: systemd 252 with udev, its default in force until a file of ours is there."""
+    found = ctx.router.nics.get(argv[-1])
+    if found is None or found.driver == "veth":
+        return Reply()
+    path = f"{LINKS}10-slipway-{found.ifname}.link"
+    own = ctx.router.files.get(path)
+    governing = path if own is not None else "/usr/lib/systemd/network/99-default.link"
+    rows = f"driver {found.driver}\nmac {found.mac}\nsystemd 252 (252.39-1~deb12u1)\nudevd active\nfile {governing}\n"
+    return Reply(f"{rows}@ base\n{own or DEFAULT_LINK}@ own\n{own or ''}")
+
+
 def _queues(nic: Nic) -> int:
     return nic.channels.get("rx", 0) or nic.channels.get("combined", 1)
 
@@ -106,6 +119,8 @@ def _card(nic: Nic, *, root: bool, cpus: int) -> list[str]:
     rows = [f"driver {nic.driver}", f"module {nic.driver}", "version "]
     rows += [f"{name} {value}" for name, value in zip(names, ids, strict=True)]
     rows.append(f"numa_node {0 if nic.driver == 'i40e' else -1}")
+    rows += [f"local 0-{cpus - 1}", f"online 0-{cpus - 1}", "isolated"]
+    rows += [f"siblings {n % (cpus // 2)},{n % (cpus // 2) + cpus // 2}" for n in range(cpus)]
     if not root:
         rows.append("config unreadable")
     elif nic.driver == "i40e":
@@ -138,5 +153,6 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-driver-log": driver_log,
     "slipway-nic": nic,
     "slipway-nic-state": nic,
+    "slipway-nic-link": nic_link,
     "slipway-last-words": last_words,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lab.sim import birdconfig, blade, frrconfig, startup
 from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.birdconfig import BirdState
-from lab.sim.bootfiles import exec_start, parse_sysctl
+from lab.sim.bootfiles import exec_start, link_start, parse_sysctl
 from lab.sim.flow import Flow
 from lab.sim.frrconfig import FrrConfig
 from lab.sim.installed import Software
@@ -315,7 +315,8 @@ class Router:
         self.flow.forwarded, self.flow.lost, self.flow.no_bufs = [0.0, 0.0], [0.0, 0.0], 0.0
         self._boot_timers(now)
         self.start_daemons(now)
-        return [argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, ""))]
+        units = (argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, "")))
+        return [*link_start(self.files, {n: c.mac for n, c in self.nics.items() if c.driver != "veth"}), *units]
 
     def take_adapter(self) -> None:
         """Cards have the channels that the adapter of the blade gives, and can have no others."""

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fleet.core.checks import CHECKS, Policy
+from fleet.core.soak_judge import COST_TOLERATED, LEAK_TOLERATED, LOSS_TOLERATED
 from playbooks.facts.text import is_address
-from playbooks.params import Duration
+from playbooks.params import Duration, Share
 
 
 def _address(text: str) -> str:
@@ -71,4 +72,7 @@ class SoakParams(BaseModel):
     prometheus: dict[str, str] = Field(
         default_factory=dict, description="levels that are asked of Prometheus: name > query; $device is the device"
     )
+    grows: Share = Field(default=LEAK_TOLERATED, ge=0, le=1, description="share an hour that a level may grow by")
+    dearer: Share = Field(default=COST_TOLERATED, ge=0, le=10, description="share that the same load may cost more")
+    loses: Share = Field(default=LOSS_TOLERATED, ge=0, le=1, description="share of the packets that may be lost")
     dry_run: tuple[str, ...] = Field(default=(), description="of these, what is measured and never decides")

@@ -7,6 +7,7 @@ from fleet.core import preconditions
 from fleet.core.model import Json, Reason
 from playbooks.base import Step
 from playbooks.nic import parse, procfs
+from playbooks.nic.link_file import Governed
 from playbooks.nic.params import NicParams
 from playbooks.nic.settings import Setting, State, different, settings
 from playbooks.nic.settings import refusals as settings_refused
@@ -20,6 +21,7 @@ class Card:
     found: Mapping[str, parse.Amounts | None]
     wanted: Mapping[str, Mapping[str, int]]
     settings: tuple[Setting, ...] = ()  # beside queues and rings
+    link: Governed | None = None  # who decides over its .link settings; None: not asked
 
     def different(self) -> tuple[Reason, ...]:
         return self.amounts_different() + different(self.name, self.settings)
@@ -77,6 +79,7 @@ def card(
     params: NicParams,
     *,
     state: State | None = None,
+    link: Governed | None = None,
 ) -> Card:
     """What the parameters mean for one card. Pure. `state`: what else is known of it, where more is wanted."""
     wanted: dict[str, Mapping[str, int]] = {}
@@ -89,7 +92,7 @@ def card(
     if params.rings():
         wanted["-G"] = params.rings()
     more = settings(name, state or State(), params, queues=_queues(queues, channels)) if params.has_settings else ()
-    return Card(name, {"-L": channels, "-G": rings}, wanted, more)
+    return Card(name, {"-L": channels, "-G": rings}, wanted, more, link)
 
 
 def _queues(wanted: Mapping[str, int], channels: parse.Amounts | None) -> int | None:
@@ -153,11 +156,21 @@ def choice_of_facts(facts: Mapping[str, Json], params: NicParams, device: str) -
         return Choice((), {})
     rows = {name: row for name, row in listed.items() if isinstance(row, Mapping) and name != "lo"}
     cards = (
-        card(name, _of_facts(row.get("channels")), _of_facts(row.get("rings")), params, state=state_of_facts(row))
+        card(
+            name, _of_facts(row.get("channels")), _of_facts(row.get("rings")), params,
+            state=state_of_facts(row), link=_link_of_facts(name, row, params),
+        )
         for name, row in rows.items()
         if params.chooses(name)
-    )
+    )  # fmt: skip
     return choice(rows, cards, params, device=device)
+
+
+def _link_of_facts(name: str, row: Mapping[str, Json], params: NicParams) -> Governed | None:
+    """A card on a bus may have a .link file; whether it has another already, only the device says."""
+    nic = row.get("nic")
+    driver = nic.get("driver") if isinstance(nic, Mapping) else None
+    return Governed(name, driver=str(driver)) if driver and params.until is None else None
 
 
 def _of_facts(section: Json) -> parse.Amounts | None:
@@ -190,4 +203,5 @@ def state_of_facts(row: Mapping[str, Json]) -> State:
         vectors=vectors or None,
         rps=section("rps"),
         xps=section("xps"),
+        of_facts=True,
     )

@@ -8,7 +8,7 @@ from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import ethtool_texts
 from playbooks.base import Answer, Device, Impossible, Look, Seen, Session, Step
-from playbooks.nic import parse, procfs, render, scripts
+from playbooks.nic import link_file, parse, procfs, render, scripts
 from playbooks.nic.cards import READ, Card, Choice, card, choice, choice_of_facts, drifted
 from playbooks.nic.params import NicParams
 from playbooks.nic.settings import CPUS_FILE, CPUS_SCRIPT, State, state
@@ -47,7 +47,7 @@ class Nic:
         commands = [" ".join(argv) for one in cards for argv in render.commands(one)]
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
-            diff="".join(lines), commands=(*commands, f"write and enable {render.FILE}"),
+            diff="".join(lines), commands=(*commands, *_kept_by(cards)),
             expected=preconditions.of_step({path: pair for one in cards for path, pair in one.facts().items()}),
             estimate_s=self.estimate_s, within_s=self.within_s,
         )  # fmt: skip
@@ -61,13 +61,15 @@ class Nic:
             return Choice((), {}), {}, Look(Seen.UNKNOWN, (reason,))
         matching = [name for name in names if params.chooses(name)]
         reads = {f"{option}:{n}": ["ethtool", read, n] for n in matching for option, read in READ.items()}
+        if params.until is None:  # a mitigation stands in the unit, with its reason
+            reads |= {f"link:{n}": [*scripts.link(), n] for n in matching}
         if params.has_settings:
             reads |= {f"state:{n}": [*scripts.state(), n] for n in matching} | {"balancing": _BALANCING}
         answers = session.batch({**reads, "unit": ["cat", render.FILE], "enabled": _ENABLED}, root=True)
         cards = (
             card(
                 name, _amounts(answers.get(f"-L:{name}")), _amounts(answers.get(f"-G:{name}")), params,
-                state=_state(answers.get(f"state:{name}")),
+                state=_state(answers.get(f"state:{name}")), link=_governed(name, answers.get(f"link:{name}")),
             )
             for name in matching
         )  # fmt: skip
@@ -87,6 +89,7 @@ class Nic:
             "interfaces": {one.name: one.before() for one in chosen.cards},
             "unit": answers["unit"].out if answers["unit"].ok else None,
             "enabled": answers["enabled"].out.strip() == "enabled",
+            "links": {one.name: one.link.text for one in chosen.cards if one.link and render.link_text(one)},
         }
         if any(one.settings for one in chosen.cards):
             artifact["settings"] = {one.name: [_kept(s) for s in one.settings] for one in chosen.cards}
@@ -105,10 +108,11 @@ class Nic:
         before = answers["unit"].out if answers["unit"].ok else ""
         commands = [argv for one in chosen.cards for argv in render.commands(one)]
         session.batch(_named(commands), timeout_s=min(30.0, deadline_s), root=True)
-        session.put(render.FILE, render.unit_text(before, render.lines(chosen.cards), note=_note(params)))
-        session.batch(
-            {"reload": ["systemctl", "daemon-reload"], "enable": ["systemctl", "enable", render.UNIT]}, root=True
-        )
+        for one in chosen.cards:
+            if one.link is not None and (text := render.link_text(one)) is not None:
+                session.put(one.link.path, text)
+        unit = render.unit_text(before, render.lines(chosen.cards), note=_note(params))
+        _keep_unit(session, unit, enabled=unit is not None)
 
     def observe(self, session: Session, step: Step) -> Look:
         """DONE when every card reads back as wanted and the unit is there and enabled."""
@@ -125,13 +129,9 @@ class Nic:
         session.batch(_named(commands), timeout_s=min(30.0, deadline_s), root=True)
         if (step.artifact or {}).get("irqbalance") is True:
             session.run(["systemctl", "enable", "--now", _BALANCER], root=True)
-        if not enabled:
-            session.run(["systemctl", "disable", render.UNIT], root=True)
-        if unit is not None:
-            session.put(render.FILE, unit)
-        else:
-            session.run(["rm", "-f", render.FILE], root=True)
-        session.run(["systemctl", "daemon-reload"], root=True)
+        for name, text in _links(step).items():
+            _put_back(session, link_file.Governed(name).path, text)
+        _keep_unit(session, unit, enabled=enabled)
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
         before, unit, _ = _artifact(step)
@@ -148,7 +148,39 @@ class Nic:
         now = answers["unit"].out if answers["unit"].ok else None
         if now != unit:
             wrong.append(Reason(render.FILE, "not as before", "the content from before, or no file"))
+        links = _links(step)
+        changed = [
+            one.link.path for one in chosen.cards if one.link and one.link.text != links.get(one.name, one.link.text)
+        ]
+        wrong += [Reason(path, "not as before", "the content from before, or no file") for path in changed]
         return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), _data(chosen))
+
+
+def _keep_unit(session: Session, text: str | None, *, enabled: bool) -> None:
+    """The unit as it is to be, or none: a unit that starts nothing is refused by systemd."""
+    if not enabled:
+        session.run(["systemctl", "disable", render.UNIT], root=True)
+    _put_back(session, render.FILE, text)
+    after = {"enable": ["systemctl", "enable", render.UNIT]} if enabled else {}
+    session.batch({"reload": ["systemctl", "daemon-reload"], **after}, root=True)
+
+
+def _put_back(session: Session, path: str, text: str | None) -> None:
+    if text is not None:
+        session.put(path, text)
+    else:
+        session.run(["rm", "-f", path], root=True)
+
+
+def _links(step: Step) -> Mapping[str, str | None]:
+    """Interface > its .link file of ours from before; None: there was none."""
+    held = (step.artifact or {}).get("links")
+    return {str(k): v if isinstance(v, str) else None for k, v in held.items()} if isinstance(held, Mapping) else {}
+
+
+def _governed(name: str, answer: Answer | None) -> link_file.Governed | None:
+    said = answer.out if answer is not None and answer.ok else ""
+    return link_file.governed(name, said) if said.strip() else None
 
 
 def _amounts(answer: Answer | None) -> parse.Amounts | None:
@@ -183,6 +215,18 @@ def _note(params: NicParams) -> str:
     return f"until {params.until}: {params.because}" if params.until else ""
 
 
+def _kept_by(cards: Iterable[Card]) -> tuple[str, ...]:
+    """What keeps it over a boot, as far as it is known before the device is asked."""
+    argvs = [(one.link, argv) for one in cards for argv in render.persistent(one)]
+    named = sorted({key for link, argv in argvs if link for key in link_file.lines_of(argv) or ()})
+    every = all(link and link_file.lines_of(argv) for link, argv in argvs)
+    link = (
+        f"write {link_file.FOLDER}/10-slipway-INTERFACE.link: {', '.join(named)}, where systemd-udevd governs the card"
+    )
+    unit = f"write and enable {render.FILE}{', where it does not' if every and named else ''}"
+    return (link, unit) if named else (unit,)
+
+
 def _kept(setting: Any) -> Json:
     return {"name": setting.name, "found": setting.found, "back": list(setting.back)}
 
@@ -211,9 +255,13 @@ def _not_yet(cards: Iterable[Card], answers: Mapping[str, Answer], step: Step) -
     cards, params = tuple(cards), NicParams.model_validate(step.params)
     reasons = [reason for one in cards for reason in one.different()]
     before = answers["unit"].out if answers["unit"].ok else ""
-    if before != render.unit_text(before, render.lines(cards), note=_note(params)):
+    unit = render.unit_text(before, render.lines(cards), note=_note(params))
+    if (before or None) != unit:
         reasons.append(Reason(render.FILE, "not these settings", "these settings at every boot"))
-    if answers["enabled"].out.strip() != "enabled":
+    for one in cards:
+        if one.link is not None and (text := render.link_text(one)) is not None and text != one.link.text:
+            reasons.append(Reason(one.link.path, "not these settings", "these settings at every boot"))
+    if unit is not None and answers["enabled"].out.strip() != "enabled":
         reasons.append(Reason(render.UNIT, answers["enabled"].out.strip()[:60] or "not enabled", "enabled"))
     if not params.irqbalance and _is_balancing(answers):
         reasons.append(Reason(_BALANCER, "active", "stopped and disabled"))

@@ -42,6 +42,13 @@ def _lines(given: object) -> object:
 
 
 Lines = BeforeValidator(_lines, json_schema_input_type=dict[str, bool | int | str] | str)
+LOCAL = "local"
+
+
+def _cpus_or_local(text: str) -> str:
+    return text if text == LOCAL else _cpu_list(text)
+
+
 # An input of a recipe that nobody filled in is an empty text or 0: it asks for nothing.
 AsItIs = BeforeValidator(lambda given: None if given in ("", 0) and given is not False else given)
 Cpus = Annotated[Annotated[str, AfterValidator(_cpu_list)] | None, BeforeValidator(lambda given: given or None)]
@@ -82,7 +89,13 @@ class NicParams(BaseModel):
     priv_flags: Annotated[dict[str, bool], Lines] = Field(
         default_factory=dict, description="private flags of the driver"
     )
-    interrupts: Cpus = Field(default=None, description="CPUs for the interrupts, one for each receive queue")
+    interrupts: Annotated[
+        Annotated[str, AfterValidator(_cpus_or_local)] | None, BeforeValidator(lambda given: given or None)
+    ] = Field(
+        default=None,
+        description="CPUs for the interrupts, one for each receive queue; local: of the card's NUMA node, none that is "
+        "isolated",
+    )
     irqbalance: bool = Field(default=True, description="false: stop and disable it, else it moves what is pinned")
     rps: Cpus = Field(default=None, description="CPUs that packets are spread over in software")
     xps: Cpus = Field(default=None, description="CPUs that send")

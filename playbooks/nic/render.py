@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fleet.core.model import Json
 from playbooks.device_templates import render
+from playbooks.nic import link_file
 from playbooks.nic.cards import Card
 from playbooks.nic.settings import CPUS_FILE
 
@@ -49,12 +50,23 @@ def back(name: str, options: Mapping[str, Mapping[str, int]], held: Sequence[Map
 Key = tuple[int, str, str]  # rank, interface, and what is set where there may be several
 
 
-def lines(cards: Iterable[Card]) -> Mapping[Key, list[str]]:
-    """What the unit sets at every boot."""
-    made: dict[Key, list[str]] = {}
+def persistent(one: Card) -> list[list[str]]:
+    """What is set of a card at every boot."""
+    return [*(setting(o, one.name, w) for o, w in one.wanted.items()), *(list(s.argv) for s in one.settings)]
+
+
+def link_text(one: Card) -> str | None:
+    """The .link file of a card with what it can hold of these settings; None: it holds none of them."""
+    return link_file.text(one.link, persistent(one)) if one.link is not None else None
+
+
+def lines(cards: Iterable[Card]) -> Mapping[Key, list[str] | None]:
+    """What the unit sets at every boot; None for what it must not set any more: a .link file does."""
+    made: dict[Key, list[str] | None] = {}
     for one in cards:
-        for argv in (*(setting(o, one.name, w) for o, w in one.wanted.items()), *(list(s.argv) for s in one.settings)):
-            made[_key(argv)] = argv
+        for argv in persistent(one):
+            elsewhere = one.link is not None and link_file.held(one.link, argv)
+            made[_key(argv)] = None if elsewhere else argv
     return made
 
 
@@ -69,15 +81,21 @@ def _key(argv: Sequence[str]) -> Key:
     return (_RANK.index(option) if option in _RANK else len(_RANK), interface, sub)
 
 
-def unit_text(before: str, wanted: Mapping[Key, list[str]], *, note: str = "") -> str:
-    """The unit with these settings added to what it already sets. `note`: of a mitigation: until when and why."""
+def unit_text(before: str, wanted: Mapping[Key, list[str] | None], *, note: str = "") -> str | None:
+    """The unit with these settings added to what it already sets; None: there is nothing that it should set.
+
+    `note`: of a mitigation: until when and why.
+    """
     kept: dict[Key, str] = {}
     for line in _LINE.findall(before):
         words = [w.strip('"') for w in re.findall(r'"[^"]*"|\S+', line)]
         argv = words if words[0] == "/bin/sh" else ["ethtool", *words[1:]]
         if len(argv) > 3:
             kept[_key(argv)] = line
-    merged = {**kept, **{key: _written(argv) for key, argv in wanted.items()}}
+    merged = {**kept, **{key: _written(argv) for key, argv in wanted.items() if argv is not None}}
+    merged = {key: line for key, line in merged.items() if wanted.get(key, ()) is not None}
+    if not merged:
+        return None
     notes: dict[str, str] = dict(_NOTE.findall(before))
     if note:
         notes |= {key[1]: note for key in wanted}

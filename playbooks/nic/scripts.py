@@ -35,7 +35,10 @@ STATE = """\
 g() { v=; [ -r "$1" ] && IFS= read -r v <"$1"; } 2>/dev/null
 d=$1/sys/class/net/$2; p=$d/device
 [ -e "$d/address" ] || exit 0
-if [ -e "$p" ]; then l=$(readlink "$p/driver"); echo "driver ${l##*/}"; fi
+if [ -e "$p" ]; then l=$(readlink "$p/driver"); echo "driver ${l##*/}"
+g "$p/local_cpulist"; [ -n "$v" ] || g "$p/../local_cpulist"; echo "local $v"
+c=$1/sys/devices/system/cpu; g "$c/online"; echo "online $v"; g "$c/isolated"; echo "isolated $v"
+for f in "$c"/cpu[0-9]*/topology/thread_siblings_list; do g "$f"; echo "siblings $v"; done; fi
 for n in $(ls "$p/msi_irqs" "$p/../msi_irqs" 2>/dev/null | grep -E '^[0-9]+$' | sort -nu); do
 g "$1/proc/irq/$n/smp_affinity_list"; a=$v; x=
 for f in "$1/proc/irq/$n"/*/; do [ -d "$f" ] && f=${f%/} x=${f##*/}; done; echo "irq $n $a $x"; done
@@ -54,3 +57,27 @@ for f in tcp4 udp4 esp4 tcp6 udp6 esp6; do t "flow $f" ethtool -n "$2" rx-flow-h
 def state(*, root: str = "") -> list[str]:
     """The command of STATE without its interface."""
     return ["/bin/sh", "-c", STATE, "slipway-nic-state", root]
+
+
+# Who decides over the .link settings of a card, and what they say. Interfaces without a card answer nothing.
+LINK = """\
+d=$1/sys/class/net/$2
+[ -e "$d/device" ] || exit 0
+l=$(readlink "$d/device/driver"); echo "driver ${l##*/}"
+m=$(ethtool -P "$2" 2>/dev/null); echo "mac ${m##* }"
+systemctl --version 2>/dev/null | grep '^systemd '
+u=$(systemctl is-active systemd-udevd 2>/dev/null); echo "udevd $u"
+b=
+for w in $(udevadm info -q property -p "$d" 2>/dev/null | grep '^ID_NET_LINK_FILE'); do
+case $w in ID_NET_LINK_FILE=*) b=${w#*=}; echo "file $b";; *DROPINS=?*) echo "dropins ${w#*=}";; esac; done
+o=$1/etc/systemd/network/10-slipway-$2.link
+[ -d "$b.d" ] || [ -d "$1/etc/systemd/network/${b##*/}.d" ] && [ -n "$b" ] && echo "dropins $b.d"
+echo '@ base'; [ -r "$1$b" ] && [ -n "$b" ] && cat "$1$b"
+echo '@ own'; [ -r "$o" ] && cat "$o"
+exit 0
+"""
+
+
+def link(*, root: str = "") -> list[str]:
+    """The command of LINK without its interface."""
+    return ["/bin/sh", "-c", LINK, "slipway-nic-link", root]

@@ -12,7 +12,7 @@ from fleet.core.intent_settings import cpus
 from fleet.core.model import Json, Reason
 from fleet.core.rss_load import limits
 from playbooks import ethtool_texts
-from playbooks.nic.params import NicParams
+from playbooks.nic.params import LOCAL, NicParams
 
 CPUS_FILE = "/var/lib/slipway/nic-cpus"
 # Which CPU takes what is decided at every boot anew: numbers of interrupts are others then. `irq`: vectors that
@@ -47,6 +47,8 @@ class State:
     vectors: Mapping[int, str] | None = None  # receive queue > CPUs
     rps: Mapping[str, Sequence[int]] | None = None
     xps: Mapping[str, Sequence[int]] | None = None
+    near: Sequence[int] | None = None  # CPUs that its interrupts belong on (`near_cpus`)
+    of_facts: bool = False  # not from the device now, but from what was collected of it
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,14 @@ def _word(value: Json) -> str:
 
 def _cpus(interface: str, state: State, params: NicParams, queues: int | None) -> Iterator[Setting]:
     if params.interrupts is not None and queues:
-        listed = sorted(cpus(params.interrupts) or ())
+        if params.interrupts == LOCAL and state.near is None:
+            # From facts it is not told which they are: the plan says so in words, the look at the device decides.
+            name = "CPUs of its interrupts" if state.of_facts else "CPUs near it"
+            pinned = " ".join(state.vectors.values()) if state.vectors and state.of_facts else None
+            argv = ("/bin/sh", CPUS_FILE, "irq", interface, LOCAL)
+            yield Setting(name, pinned, "those of its NUMA node that are not isolated", argv, argv)
+            return
+        listed = list(state.near or ()) if params.interrupts == LOCAL else sorted(cpus(params.interrupts) or ())
         wanted = [listed[q % len(listed)] for q in range(queues)] if listed else []
         found = state.vectors
         now = None if found is None else " ".join(found.get(q, "?") for q in sorted(found))
@@ -237,7 +246,22 @@ def state(part: ethtool_texts.Section, driver: str, vectors: Mapping[int, str] |
         vectors=vectors,
         rps=_listed(ethtool_texts.steering(part, "rps")),
         xps=_listed(ethtool_texts.steering(part, "xps")),
+        near=near_cpus(part),
     )
+
+
+def near_cpus(part: ethtool_texts.Section) -> tuple[int, ...] | None:
+    """CPUs that the interrupts of a card belong on: of its NUMA node, first threads of their cores first, none that is
+    isolated. None: the device does not tell. Where no CPU of the node is left, those of the others."""
+    online, isolated = cpus(part.fields.get("online", "")), part.fields.get("isolated")
+    if not online or isolated is None:
+        return None
+    shut_off = (cpus(isolated) or frozenset()) if isolated else frozenset()
+    free = online - shut_off
+    local = (cpus(part.fields.get("local", "")) or frozenset()) & free or free
+    groups = [cpus(row[0]) or frozenset() for row in part.lists.get("siblings", []) if row]
+    second = {cpu for group in groups if group for cpu in group if cpu != min(group & free or group)}
+    return (*sorted(local - second), *sorted(local & second)) or None
 
 
 def _listed(found: Mapping[str, Json] | None) -> Mapping[str, Sequence[int]] | None:

@@ -9,6 +9,10 @@ Run as a process of its own, so that a browser test in this process never touche
 import os
 import sys
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleet.changes.models import Run
 
 RING = ("bly", "aebi", "dekker", "thn1", "ixn1", "aql1")
 
@@ -45,6 +49,7 @@ def running(now: datetime) -> None:
     run = builders.running(author, approver, plan, now - timedelta(minutes=20), title="Eight queues on the ring")
     builders.begin(run, ["bly"], now - timedelta(minutes=19))
     builders.walk(run, "bly", now - timedelta(minutes=19), step_s=40)
+    probed(run, "bly", now - timedelta(minutes=14))
     builders.begin(run, ["aebi"], now - timedelta(minutes=13))
     builders.walk(run, "aebi", now - timedelta(minutes=13), until="soak", step_s=50)
     builders.begin(run, ["dekker"], now - timedelta(seconds=95))
@@ -53,6 +58,40 @@ def running(now: datetime) -> None:
         run, Reason("budget", "2 of 2 drained or in flight", "room for one more", "Waits for one of them to be back.")
     )
     builders.pulse(now + timedelta(hours=12))
+
+
+def probed(run: "Run", name: str, at: datetime) -> None:
+    """A step that has probed again: one pair as before, one that loses more, one that was not measured."""
+    from fleet.changes.models import StepRun
+    from fleet.core import probes
+    from fleet.core.model import Reason
+    from fleet.core.probes import Pair, Probed, Tolerated, counted
+    from tests.changes import builders
+
+    quiet = [0.41 + 0.013 * (n % 9) for n in range(100)]
+    ways = [("lang", "ipv4", "10.255.77.1"), ("wells", "ipv6", "2001:db8:ff::1"), ("slipway", "ipv4", "10.255.77.1")]
+    pairs = [Pair(source, name, family, address) for source, family, address in ways]
+    before = [
+        Probed(pair, counted(100, quiet), (pair.source, "lang", name), (name, "lang", pair.source)) for pair in pairs
+    ]
+    after = [before[0], Probed(pairs[1], counted(100, quiet[:88]), ("wells", "lang", name), (name, "aebi", "wells"))]
+    doubt = Reason(f"{pairs[2]}, the way back", "not known", "the same way as there")
+    after.append(Probed(pairs[2], None, doubts=(doubt,)))
+    judged = [probes.judge(b, a, Tolerated()) for b, a in zip(before, after, strict=True)]
+    results = [
+        {"from": c.pair.source, "to": c.pair.target, "family": c.pair.family, "address": c.pair.address,
+         "verdict": c.verdict.value, "words": c.words, "reasons": [str(r) for r in c.reasons]}
+        for c in judged
+    ]  # fmt: skip
+    rows = {"before": [probes.to_row(b) for b in before], "pairs": [probes.to_row(a) for a in after]}
+    target = builders.target(run, name)
+    last = target.steps.order_by("index").last()
+    assert last is not None
+    StepRun.objects.create(
+        target=target, index=last.index + 1, verb="probe-again", phase=last.phase, state=last.state,
+        planned={**last.planned, "verb": "probe-again", "diff": "", "commands": []}, due_at=None,
+        first_claimed_at=at, ended_at=at + timedelta(seconds=14), data={**rows, "results": results, "tries": 1},
+    )  # fmt: skip
 
 
 def stuck(now: datetime) -> None:

@@ -90,7 +90,7 @@ def shown_everywhere(client: Client, person: Any, change: Any, target: Any) -> N
     client.force_login(person)
     page = client.get(reverse("target", args=[change.pk, target.name])).content.decode()
     assert "Loss and latency between vantage points" in page and "Fail: " in page
-    answer = client.get(f"/api/v1/runs/{target.run_id}/targets/{target.name}/")
+    answer = client.get(f"/api/v1/runs/{target.run_id}/targets/{target.name}")
     assert answer.status_code == 200, answer.content
     steps = {s["verb"]: s for s in answer.json()["steps"] if not s["back"]}
     (one, *_) = steps["probe-again"]["probes"]

@@ -96,6 +96,20 @@ def test_a_leak_a_dearer_packet_and_losses_are_each_found(run: Run) -> None:
     assert not any(s.is_alarm for s in judged(run, dry_run=["slab", "cpu_per_gbps", "lost"]).values())
 
 
+def test_what_is_tolerated_is_said_by_the_recipe(run: Run) -> None:
+    fill("bly", cost=1.6, leak=0.05, lost=1e-5)
+    for tolerated, verdicts in (
+        ({"grows": "10%"}, {"slab": "pass", "memory": "pass"}),
+        ({"dearer": "150%"}, {"cpu_per_gbps": "pass"}),
+        ({"loses": "5%"}, {"lost": "pass"}),
+    ):
+        found = judged(run, **tolerated)
+        told = {name: s.verdict.value for name, s in found.items() if name in verdicts}
+        assert told == {name: v for name, v in verdicts.items() if name in found}, (tolerated, told)
+    with pytest.raises(ValueError, match="wanted a share"):
+        SoakParams.model_validate({"grows": "much"})
+
+
 def test_without_samples_nothing_is_told(run: Run) -> None:
     assert {s.verdict for s in judged(run).values()} == {Verdict.INCONCLUSIVE}
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fleet.core.model import StepSpec
+from playbooks import ethtool_texts
 from playbooks.base import Impossible, Seen
 from playbooks.facts.driver import collect
 from playbooks.nic import render
 from playbooks.nic.driver import Nic, NicParams
-from playbooks.nic.settings import CPUS_FILE, State, settings
+from playbooks.nic.settings import CPUS_FILE, State, near_cpus, refusals, settings
 from tests.playbooks.scripted import step
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, device
@@ -139,16 +140,16 @@ def test_a_mitigation_says_why_and_until_when_and_it_stands_in_the_unit() -> Non
     assert params.until == datetime.date(2027, 1, 31)
     argv = ["ethtool", "-K", "eth1", "gro", "off"]
     text = render.unit_text("", {(5, "eth1", "gro"): argv}, note="until 2027-01-31: crash\nExecStart=-/bin/evil")
-    assert "# Mitigation of eth1 until 2027-01-31: crash ExecStart=-/bin/evil\n" in text
+    assert text is not None and "# Mitigation of eth1 until 2027-01-31: crash ExecStart=-/bin/evil\n" in text
     again = render.unit_text(text, {(0, "eth2", ""): ["ethtool", "-L", "eth2", "combined", "2"]})
-    assert "# Mitigation of eth1" in again
+    assert again is not None and "# Mitigation of eth1" in again
     assert "ExecStart=-/usr/sbin/ethtool -K eth1 gro off" in again
 
 
 def test_flags_with_blanks_are_quoted_in_the_unit_and_kept() -> None:
     argv = ["ethtool", "--set-priv-flags", "eth1", "True promiscuous mode", "on"]
     text = render.unit_text("", {(6, "eth1", argv[3]): argv})
-    assert 'eth1 "True promiscuous mode" on' in text
+    assert text is not None and 'eth1 "True promiscuous mode" on' in text
     assert render.unit_text(text, {}) == text
 
 
@@ -172,3 +173,48 @@ def test_an_empty_input_asks_for_nothing() -> None:
 @given(st.text(max_size=300))
 def test_no_unit_on_the_device_makes_it_raise(text: str) -> None:
     render.unit_text(f"ExecStart=-/usr/sbin/ethtool {text}\nExecStart=-/bin/sh {CPUS_FILE} {text}\n", {})
+
+
+def told(**more: str) -> ethtool_texts.Section:
+    """A machine of two sockets, four cores each with two threads; the card hangs on the second."""
+    fields = {"local": "4-7,12-15", "online": "0-15", "isolated": "5,13"} | more
+    rows = [f"siblings {n % 8},{n % 8 + 8}" for n in range(16)]
+    text = "\n".join([*(f"{k} {v}" for k, v in fields.items()), *rows])
+    return ethtool_texts.section(text)
+
+
+@pytest.mark.parametrize(
+    ("machine", "near"),
+    [
+        (told(), (4, 6, 7, 12, 14, 15)),  # its node, no isolated one, second threads last
+        (told(isolated=""), (4, 5, 6, 7, 12, 13, 14, 15)),
+        (told(local=""), (0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15)),  # no node: all that are not isolated
+        (told(isolated="4-7,12-15"), (0, 1, 2, 3, 8, 9, 10, 11)),  # the whole node is isolated
+        (told(isolated="4,5", local="4-7"), (6, 7)),
+        (told(isolated="4,5"), (6, 7, 12, 13, 14, 15)),
+        (told(online=""), None),
+        (ethtool_texts.section("local 0-3\nonline 0-3\n"), None),  # nobody says what is isolated
+    ],
+)
+def test_interrupts_belong_on_the_node_of_the_card_and_on_no_isolated_cpu(
+    machine: ethtool_texts.Section, near: tuple[int, ...] | None
+) -> None:
+    assert near_cpus(machine) == near
+
+
+def test_local_interrupts_are_planned_in_words_and_set_as_the_device_says() -> None:
+    lab = SimLab()
+    at = session(lab)
+    wanted = {"interface": "eth1", "interrupts": "local"}
+    planned = Nic().plan(StepSpec("nic", wanted), at.device, collect(at))
+    assert "those of its NUMA node that are not isolated" in planned.diff
+    driver, held = carried_out(at, wanted)
+    assert driver.observe(at, held).seen is Seen.DONE
+    assert lab.net.routers["bly"].nics["eth1"].custom["cpus"] == "0 1 2 3 4 5 6 7"
+    unit = lab.net.routers["bly"].files[render.FILE]
+    assert "irq eth1 0 1 2 3" in unit and "local" not in unit
+
+
+def test_a_card_that_does_not_tell_its_node_is_refused_by_name() -> None:
+    made = tuple(settings("eth1", State(vectors={0: "0-7"}), NicParams(interface="eth1", interrupts="local"), queues=1))
+    assert "NUMA node" in str(refusals("eth1", made)[0])
