@@ -15,6 +15,7 @@ from playbooks.recipe import RecipeRefused, load_recipe, read_recipe, recipe_pat
 
 SHIPPED: dict[str, dict[str, Any]] = {
     "router-restart": {},
+    "router-restart-probed": {"vantage": "slipway"},
     "daemon-restart": {},
     "nic-queues": {"queues": 4},
     "netboot-kernel": {"target": "new", "release": "6.1.0-56-amd64"},
@@ -81,7 +82,7 @@ def test_all_that_come_with_slipway_are_covered_here() -> None:
 def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> None:
     recipe = load_recipe(recipe_path(name), SHIPPED[name])
     assert recipe.name == name and recipe.summary
-    verbs = [step.verb for step in recipe.steps]
+    verbs = [step.verb for step in recipe.steps if not step.verb.startswith("probe")]
     if name == "ucs-user-ack":  # the one that disturbs nothing: nobody is drained for it
         assert verbs == ["baseline", "ucs-user-ack", "verify"] and not registry.driver("ucs-user-ack").disruptive
         return
