@@ -274,7 +274,7 @@ class FrrDriver(NetworkDriver):
     def ping(
         self, destination: str, source: str = "", ttl: int = 255, timeout: int = 2, size: int = 100, count: int = 5,
         vrf: str = "", source_interface: str = "",
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> Any:  # fmt: skip
         command = ["ping", "-n", "-c", str(count), "-t", str(ttl), "-W", str(timeout), "-s", str(size), "-i", "0.2"]
         command += ["-I", source or source_interface or vrf] if source or source_interface or vrf else []
         with self._device() as session:

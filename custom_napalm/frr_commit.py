@@ -98,8 +98,10 @@ def commit(session: Session, *, before: str, candidate: str, revert_in: int | No
     if revert_in is not None:
         _armed(session, commit, within_s=float(revert_in))
     _start(session, commit)
-    wrong = _finished(session, commit) or frr_change.outcome(before, candidate, running(session))
-    if wrong:
+    failed = _finished(session, commit)
+    wrong = frr_change.outcome(before, candidate, running(session))
+    if wrong or not failed.ended:
+        wrong = (*failed.reasons, *wrong)
         back = put_back(session, commit)
         said = "; ".join(map(str, wrong[:10])) + ("" if back is None else f"; and it did not go back: {back}")
         raise CommitError(f"{said}. The configuration from before is in force." if back is None else said)
@@ -120,7 +122,7 @@ def _stage(session: Session, commit: Commit, before: str, candidate: str) -> Non
     names = {w: commit.file(w) for w in ("candidate", "before", "result", "writing", "reverting", "reverted")}
     values = {**names, "reload": " ".join((*RELOAD, "--reload", *OPTIONS)), "startup": frr_change.FRR_CONF}
     files = {
-        "before": frr_change.normal(before), "candidate": candidate,
+        "before": frr_change.filters_first(before), "candidate": frr_change.filters_first(candidate),
         "revert": device_templates.render("slipway-revert.sh.j2", values),
         "apply": device_templates.render("slipway-apply.sh.j2", values),
     }  # fmt: skip
@@ -157,15 +159,24 @@ def _start(session: Session, commit: Commit) -> None:
         raise CommitError(str(_said("start of frr-reload.py", answer, "a process that applies the candidate")))
 
 
-def _finished(session: Session, commit: Commit) -> tuple[Reason, ...]:
+@dataclass(frozen=True)
+class _End:
+    """How frr-reload.py ended. It also fails where it took a line away twice (a neighbour's, after the neighbour): what
+    runs decides, not its status."""
+
+    reasons: tuple[Reason, ...] = ()
+    ended: bool = True
+
+
+def _finished(session: Session, commit: Commit) -> _End:
     """Wait until frr-reload.py has ended, by sleeping over there."""
     for _ in range(int(APPLY_S / _LOOK_EVERY_S)):
         answer = session.run(["cat", commit.file("result")], root=True)
         if answer.ok:
             failed = Reason("frr-reload.py", "failed", "success", "See /var/log/frr/frr-reload.log on the router.")
-            return (failed,) if "failed" in answer.out else ()
+            return _End((failed,) if "failed" in answer.out else ())
         session.run(["sleep", f"{_LOOK_EVERY_S:g}"])
-    return (Reason("frr-reload.py", f"no end after {APPLY_S:.0f} s", "its end"),)
+    return _End((Reason("frr-reload.py", f"no end after {APPLY_S:.0f} s", "its end"),), ended=False)
 
 
 def confirmed(session: Session, commit: Commit) -> None:

@@ -16,6 +16,8 @@ from inventory.storable import storable
 from playbooks import transport
 from playbooks.base import Device, DeviceError
 from playbooks.facts import driver as facts_driver
+from playbooks.napalm import collect as napalm_collect
+from playbooks.napalm.reach import NoShell
 
 Facts = Mapping[str, Json]
 Done = Callable[[str], None]
@@ -49,10 +51,12 @@ class Collected:
 
 
 def over_ssh(devices: Sequence[Device], *, workers: int, done: Done) -> Mapping[str, Facts | Exception]:
-    """One SSH connection and one round trip per device, `workers` at once."""
+    """One SSH connection and one round trip per device, `workers` at once; without a shell by NAPALM's getters."""
 
     def leg(device: Device) -> Facts:
         try:
+            if napalm_collect.by_getters(device):  # the driver connects by itself: there is no shell to ask
+                return napalm_collect.collect(NoShell(device))
             return facts_driver.collect(transport.leg_session(device))
         finally:
             done(device.name)

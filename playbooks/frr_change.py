@@ -170,6 +170,19 @@ def _nested(path: Path) -> Node:
     return node
 
 
+def filters_first(config: str) -> str:
+    """The configuration with filters before what uses them, in normal form.
+
+    frr-reload.py adds in the order of its file, and `show running-config` has `router bgp` first: a neighbour would be
+    given a route map that does not exist yet, which denies everything until it does.
+    """
+    nodes = frr_tree.parse(config)
+    filters = tuple(node for node in nodes if _FILTER.match(node.line))
+    at = next((i for i, node in enumerate(nodes) if node.line.startswith("router bgp")), len(nodes))
+    first = tuple(node for node in nodes[:at] if node not in filters)
+    return frr_tree.text((*first, *filters, *(node for node in nodes[at:] if node not in filters)))
+
+
 # -- diffs
 
 

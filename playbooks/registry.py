@@ -24,6 +24,7 @@ DRIVERS: Mapping[str, str] = {
     "napalm": "playbooks.napalm.driver:Napalm",
     "netboot": "playbooks.netboot.driver:Netboot",
     "netboot-default": "playbooks.netboot.driver:NetbootDefault",
+    "netmiko": "playbooks.netmiko.driver:Netmiko",
     "packages": "playbooks.packages.driver:Packages",
     "nic": "playbooks.nic.driver:Nic",
     "probe": "playbooks.probe.driver:Probe",
@@ -42,7 +43,7 @@ DRIVERS: Mapping[str, str] = {
 
 # Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
 # can still be reached. All others may be looked at again over the connection that is open.
-OWN_CONNECTION = frozenset({"driver", "napalm", "routing"})
+OWN_CONNECTION = frozenset({"driver", "napalm", "netmiko", "routing"})
 
 
 def verbs() -> tuple[str, ...]:

@@ -232,8 +232,9 @@ def _confirmed(driver: NetworkDriver, session: Session, step: Step) -> Reason | 
 def _compliance(driver: NetworkDriver, params: NapalmParams, device: Device) -> tuple[Reason, ...]:
     if not params.compliance:
         return ()
+    source: Any = params.compliance  # NAPALM says text and takes a list
     try:
-        report: Mapping[str, Any] = driver.compliance_report(validation_source=params.compliance)
+        report: Mapping[str, Any] = driver.compliance_report(validation_source=source)
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # NAPALM compares what it was given as it comes
         return (Reason(f"compliance of {device.name}", f"{type(error).__name__}: {error}"[:200], "a report"),)
     return render.not_compliant(device, report)

@@ -1,17 +1,16 @@
 """Opens a NAPALM driver for a device, with a checked host key: over the open session where the driver is ours."""
 
 import math
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from napalm.base import NetworkDriver, exceptions, get_network_driver
 
 from fleet.core.model import Reason
+from playbooks import cli_login
 from playbooks.base import (
+    Answer,
     Device,
     DeviceError,
     Impossible,
@@ -28,6 +27,32 @@ OVER_SESSION = frozenset({"frr", "vyos"})
 CHECKED: dict[str, dict[str, Any]] = {"ios": {}, "iosxr": {}, "nxos_ssh": {}, "eos": {"transport": "ssh"}}
 _WHOLE_MINUTES = frozenset({"ios", "vyos"})
 _TIMEOUT_S = 60
+
+
+class NoShell(Session):
+    """The session of a device whose driver connects by itself: who it is, and no commands."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
+        raise self._none()
+
+    def batch(
+        self,
+        commands: Mapping[str, list[str]],
+        *,
+        per_interface: Mapping[str, list[str]] | None = None,
+        timeout_s: float = 30.0,
+        root: bool = False,
+    ) -> dict[str, Answer]:
+        raise self._none()
+
+    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
+        raise self._none()
+
+    def _none(self) -> Impossible:
+        return Impossible(Reason(f"shell of {self.device.name}", "none on this platform", "a shell"))
 
 
 def driver_name(device: Device, asked: str | None = None) -> str:
@@ -70,41 +95,19 @@ def opened(session: Session, name: str, *, allow_removal: bool = False) -> Itera
             over = getattr(made, "over", None)
             yield over(session) if over is not None else made(device.address, device.username, "", 60, options)
             return
-        with tempfile.TemporaryDirectory(prefix="slipway-napalm-") as folder:
-            password, login = _login(device, name, Path(folder))
-            driver = made(device.address, device.username, password, timeout=_TIMEOUT_S, optional_args=login)
+        if name not in CHECKED:
+            wanted = f"one of {', '.join(sorted({*CHECKED, *OVER_SESSION}))}"
+            remedy = "Use a driver that logs in by SSH, or one of ours."
+            found = "it checks no host key"
+            raise Impossible(Reason(f"NAPALM driver {name} of {device.name}", found, wanted, remedy))
+        with cli_login.login(device) as (password, options):
+            options |= CHECKED[name]
+            driver = made(device.address, device.username, password, timeout=_TIMEOUT_S, optional_args=options)
             driver.open()
             try:
                 yield driver
             finally:
                 driver.close()
-
-
-def _login(device: Device, name: str, folder: Path) -> tuple[str, dict[str, Any]]:
-    """Password and optional arguments. The recorded host key is the only one that netmiko will accept."""
-    if name not in CHECKED:
-        remedy = "Use a driver that logs in by SSH, or one of ours."
-        wanted = f"one of {', '.join(sorted({*CHECKED, *OVER_SESSION}))}"
-        raise Impossible(Reason(f"NAPALM driver {name} of {device.name}", "no check of the host key", wanted, remedy))
-    if not device.host_key:
-        remedy = "Record the key of the device in the inventory."
-        raise Impossible(Reason(f"host key of {device.name}", "none recorded", "a recorded host key", remedy))
-    known = folder / "known_hosts"
-    host = device.address if device.port == 22 else f"[{device.address}]:{device.port}"
-    known.write_text(f"{host} {device.host_key}\n", encoding="ascii")
-    options: dict[str, Any] = {
-        "port": device.port, "ssh_strict": True, "system_host_keys": False, "alt_host_keys": True,
-        "alt_key_file": str(known), **CHECKED[name],
-    }  # fmt: skip
-    kind, _, where = device.credential.partition(":")
-    match kind:
-        case "file":
-            return "", {**options, "use_keys": True, "key_file": where}
-        case "env" if os.environ.get(where):
-            return os.environ[where], options
-        case _:
-            wanted = "file:/path/of/private/key or env:NAME of a variable that is set"
-            raise LoginRefused(Reason(f"credential of {device.name}", "nothing usable", wanted))
 
 
 @contextmanager

@@ -37,6 +37,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "nic-settings": {"interface": "eth1", "rings_rx": 4096, "coalesce": "rx-usecs = 50\nadaptive-rx = off"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
+    "napalm-config": {"config": "interface eth1\n description from slipway\nexit"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }
 
