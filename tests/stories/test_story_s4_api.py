@@ -125,7 +125,8 @@ def the_story(scene: blades.Blades, author: User, approver: User, *, within_s: f
     for cards in ann.doctor(scene.names).values():
         assert [(card["queues"], card["lost"], card["change"]) for card in cards] == [(8, 0, None)] * len(cards)
     targets = ann.get(f"/runs/{ended['run']['id']}/targets?limit=100").json()["items"]
-    assert {row["wave"] for row in targets} == {0, 1, 2} and len(targets) == len(scene.names)
+    waves = sorted(row["wave"] for row in targets)
+    assert waves.count(0) == 1 and waves[-1] >= 2 and len(targets) == len(scene.names), waves
 
 
 def test_sixteen_blades_from_drops_to_no_drops(
