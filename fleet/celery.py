@@ -70,6 +70,7 @@ app.conf.update(
         "slipway.notices": {"queue": "collect"},
     },
     beat_schedule={
+        **_COLLECT,
         # A tick that waited longer than the next one is due is not worth running: the next does its work.
         "tick": {
             "task": "slipway.tick",

@@ -36,6 +36,7 @@ def one_of_each(router: models.Router, now: datetime) -> None:
     domain = models.UcsDomain.objects.create(
         name="ucs1", site=router.site, address="192.0.2.10", credential=router.credential
     )
+    models.RackServer.objects.create(router=router, address="192.0.2.11", credential=router.credential)
     models.AdapterLimit.objects.create(model="r0 VIC 1340", receive=64, transmit=64, source="measured")
     policy = models.AdapterPolicy.objects.create(domain=domain, dn="org-root/eth-profile-fast", name="fast")
     models.ServiceProfile.objects.create(

@@ -37,7 +37,7 @@ def test_every_model_is_there() -> None:
         "Customer", "ProviderCircuit", "ProviderMaintenance",
         "Daemon", "Drift", "External", "FailureDomain", "HostKey", "Interface", "KeepConnected", "Link", "Module",
         "NetboxImport", "NetboxSource", "Nic", "Observation",
-        "Package", "Profile", "QueueLook", "Router", "Sample", "Sampled", "SavedFilter",
+        "Package", "Profile", "QueueLook", "RackServer", "Router", "Sample", "Sampled", "SavedFilter",
         "ServiceProfile", "Site", "Software", "UcsDomain",
     }  # fmt: skip
 
