@@ -1,0 +1,187 @@
+"""The verb `vpp-sessions`: behind the drain, sessions come back group by group, with a gate between groups.
+
+OSPF, OSPFv3, iBGP, members, eBGP (story S2-16): each group is a step of its own, with its own way back. What fails its
+gate has carried no traffic yet.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
+from fleet.core.states import TargetState
+from playbooks.base import Device, Look, Refused, Seen, Session, Step
+from playbooks.vpp import daemon, look
+from playbooks.vpp.holds import Hold, from_json, held, holds, lines, of_group, peers, to_json
+from playbooks.vpp.params import Group, SessionParams
+
+_AGAIN_S = 1.0
+# A group is not given up at the first silence of VPP: it answers late while it takes in a table.
+_SILENCES = 2
+# Prefixes may come and go meanwhile; a session that brings clearly fewer than in the baseline is not back.
+_MOST_FEWER = 0.1
+_ROUTES: frozenset[Group] = frozenset({"ibgp", "members", "ebgp"})
+
+
+class VppSessions:
+    """Open one group of sessions that the launch held back, and see that everything of the baseline is there."""
+
+    verb = "vpp-sessions"
+    phase = TargetState.APPLYING
+    reversibility = Reversibility.IN_PLACE
+    disruptive = False
+    acts = True
+    repeatable = True
+    within_s = 120.0
+    estimate_s = 15.0
+    params_model = SessionParams
+
+    def expand(self, spec: StepSpec) -> tuple[StepSpec, ...]:
+        """One step for each group of `order`; one that names its group stays as it is."""
+        params = SessionParams.model_validate(spec.params)
+        if params.group is not None:
+            return (spec,)
+        rest = {key: value for key, value in spec.params.items() if key != "order"}
+        return tuple(StepSpec(spec.verb, {**rest, "group": group}) for group in params.order)
+
+    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
+        params = SessionParams.model_validate(spec.params)
+        daemon.must_be_frr(device)
+        routing = facts.get("routing")
+        text = routing.get("running_config") if isinstance(routing, Mapping) else None
+        mine = _mine(params, holds(text if isinstance(text, str) else "", members=params.members))
+        return PlannedStep(
+            self.verb, spec.params, self.reversibility, self.disruptive,
+            diff="".join(f"-{one.line} ({one.section})\n" for one in mine),
+            commands=(" / ".join(lines(mine, hold=False)),) if mine else (), expected={"held": to_json(mine)},
+            estimate_s=params.gate + 5.0, within_s=params.within + params.gate + 30.0,
+        )  # fmt: skip
+
+    def precheck(self, session: Session, step: Step) -> Look:
+        mine, config = _planned(step), daemon.running(session)
+        if isinstance(config, Reason):
+            return Look(Seen.UNKNOWN, (config,))
+        seen = look.look(session, alive_s=_params(step).alive)
+        if wrong := look.failed(look.health(seen, _wanted(seen)))[:3]:
+            return Look(Seen.UNKNOWN, wrong)
+        if not held(config, mine):
+            return Look(Seen.ALREADY)
+        return Look(Seen.READY, (), {}, {"held": to_json(held(config, mine)), "vpp": seen.kept(), "pairs": seen.pairs})
+
+    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        daemon.configure(session, _held(step), hold=False, timeout_s=min(30.0, deadline_s))
+
+    def observe(self, session: Session, step: Step) -> Look:
+        """DONE when the group is open, VPP is well, every session of the baseline is back, for as long as `gate`.
+
+        The control plane is asked first: when it hangs the group has failed, whatever the sessions still show.
+        """
+        params, config = _params(step), daemon.running(session)
+        if isinstance(config, Reason):
+            return Look(Seen.UNKNOWN, (config,), step.progress, after_s=_AGAIN_S)
+        if shut := held(config, _planned(step)):
+            reasons = tuple(Reason(one.section, one.line, "open") for one in shut)
+            return Look(Seen.NOT_DONE, reasons)
+        artifact = step.artifact or {}
+        seen = look.look(session, alive_s=params.alive)
+        if seen.seconds is None:
+            silent = int(step.progress.get("silent", 0)) + 1
+            wrong = look.failed(look.health(seen, {}))
+            over = silent >= _SILENCES
+            return Look(
+                Seen.NOT_DONE if over else Seen.WAITING, wrong, {"silent": silent}, after_s=0.0 if over else _AGAIN_S
+            )
+        said = daemon.asked(session)
+        wrong = (
+            *look.failed(look.health(seen, {"pairs": artifact.get("pairs") or {}}, before=artifact.get("vpp"))),
+            *back(params.group or "ospf", said, step.baseline or {}, peers(_planned(step))),
+            *(look.failed(look.fibs(seen, _counts(session, said))) if params.group in _ROUTES else ()),
+        )
+        if wrong:
+            late = step.waited_s > params.within
+            return Look(Seen.NOT_DONE if late else Seen.WAITING, wrong, {}, after_s=0.0 if late else _AGAIN_S)
+        since = step.progress.get("good_since_s")
+        since = float(since) if isinstance(since, int | float) else step.waited_s
+        left = params.gate - (step.waited_s - since)
+        data: dict[str, Json] = {"good_since_s": since, "answered_s": seen.seconds}
+        return Look(Seen.WAITING, (), data, after_s=min(left, _AGAIN_S)) if left > 0 else Look(Seen.DONE, (), data)
+
+    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
+        daemon.configure(session, _held(step), hold=True, timeout_s=min(30.0, deadline_s))
+
+    def observe_rollback(self, session: Session, step: Step) -> Look:
+        mine, config = _held(step), daemon.running(session)
+        if isinstance(config, Reason):
+            return Look(Seen.UNKNOWN, (config,), after_s=_AGAIN_S)
+        left = [one for one in mine if one not in held(config, mine)]
+        reasons = tuple(Reason(one.section, f"without {one.line}", one.line) for one in left)
+        return Look(Seen.NOT_DONE, reasons) if left else Look(Seen.DONE)
+
+
+def back(
+    group: Group, said: Mapping[str, Any], baseline: Mapping[str, Any], mine: frozenset[str]
+) -> tuple[Reason, ...]:
+    """What of the baseline's sessions of a group is not back. Pure."""
+    if group in {"ospf", "ospf3"}:
+        now = daemon.full(said, group)
+        section = baseline.get(group)
+        listed = section.get("neighbours") if isinstance(section, Mapping) else None
+        want = {n for n, one in (listed or {}).items() if isinstance(one, Mapping) and one.get("full")}
+        if now is None:
+            return (Reason(f"{group} neighbours", "no readable answer", f"{len(want)} as in the baseline"),)
+        gone = sorted(want - now)
+        return (Reason(f"{group} neighbours", f"not Full: {', '.join(gone)}", "all of the baseline"),) if gone else ()
+    found, was = daemon.sessions(said), _before(baseline)
+    if found is None:
+        return (Reason(f"{group} sessions", "no readable answer", "those of the baseline"),)
+    reasons = []
+    for peer in sorted(mine):
+        if peer not in was:
+            continue  # it was not up before either
+        up, prefixes = found.get(peer, (False, 0))
+        if not up:
+            reasons.append(Reason(f"session {peer}", "not Established", "Established as in the baseline"))
+        elif prefixes < was[peer] * (1 - _MOST_FEWER):
+            reasons.append(Reason(f"session {peer}", f"{prefixes} prefixes", f"about {was[peer]} as in the baseline"))
+    return tuple(reasons)
+
+
+def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
+    """Sessions that were Established in the baseline, with their prefixes."""
+    bgp = baseline.get("bgp")
+    made: dict[str, int] = {}
+    for family in bgp.values() if isinstance(bgp, Mapping) else ():
+        listed = family.get("peers", family) if isinstance(family, Mapping) else {}
+        for peer, row in listed.items() if isinstance(listed, Mapping) else ():
+            if isinstance(row, Mapping) and str(row.get("state", "")).startswith("Established"):
+                found = next((row[k] for k in ("prefixes", "received", "pfxRcd") if isinstance(row.get(k), int)), 0)
+                made[str(peer)] = max(made.get(str(peer), 0), int(found))
+    return made
+
+
+def _counts(session: Session, said: Mapping[str, Any]) -> dict[str, tuple[int | None, int | None]]:
+    """Family > routes that the daemon has installed, and None: the kernel's are those of its namespace."""
+    return {family: (daemon.routes(said, family), None) for family in ("ipv4", "ipv6")}
+
+
+def _wanted(seen: look.Vpp) -> dict[str, Any]:
+    """Before a group: whatever pairs there are, none is broken."""
+    return {"pairs": seen.pairs or {}}
+
+
+def _params(step: Step) -> SessionParams:
+    return SessionParams.model_validate(step.params)
+
+
+def _mine(params: SessionParams, found: tuple[Hold, ...]) -> tuple[Hold, ...]:
+    return of_group(found, params.group) if params.group is not None else found
+
+
+def _planned(step: Step) -> tuple[Hold, ...]:
+    return from_json(step.planned.expected.get("held"))
+
+
+def _held(step: Step) -> tuple[Hold, ...]:
+    found = from_json((step.artifact or {}).get("held"))
+    if not found:
+        raise Refused(Reason(f"sessions of {step.device.name}", "no record of what was held", "the step's artifact"))
+    return found
