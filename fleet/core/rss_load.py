@@ -111,6 +111,12 @@ def limits(driver: str, kernel: str = "") -> Limits:
             return Limits(256, None, "the adapter policy says how many")
         case "enic":
             return Limits(8, None, "the driver makes at most 8 and 8 before kernel 6.13, whatever the policy says")
+        case "ice":
+            return Limits(None, None, "a table of 512 or 2048; from kernel 6.19 on half as many queues by default")
+        case "mlx5_core":
+            return Limits(None, None, "as many channels as CPUs; the card says its maximum")
+        case "virtio_net":
+            return Limits(None, 128, "the hypervisor gives its queue pairs, and whether it hashes at all")
         case _:
             return Limits()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from playbooks.params import Duration
+from playbooks.params import Duration, Share
 
 HERE, NEIGHBOURS, BEACON = "slipway", "neighbours", "beacon"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{0,62}")
@@ -58,7 +58,7 @@ class AgainParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    loss: float = Field(default=0.0, ge=0.0, le=1.0, description="share of the probes that may be lost")
-    slower: float = Field(default=0.2, ge=0.0, le=10.0, description="share by which they may take longer")
+    loss: Share = Field(default=0.0, ge=0.0, le=1.0, description="share of the probes that may be lost")
+    slower: Share = Field(default=0.2, ge=0.0, le=10.0, description="share by which they may take longer")
     tries: int = Field(default=3, ge=1, le=10, description="how often it is measured while it cannot be told")
     dry_run: bool = Field(default=False, description="measured and shown, never decides")

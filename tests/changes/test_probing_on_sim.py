@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -12,6 +13,7 @@ from fleet.changes import evidence_parts, probe_rows
 from fleet.changes.models import StepRun
 from inventory.models import Beacon, Router
 from lab.sim import SimFleet, oracle
+from tests.changes.api_client import Program
 from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended, wait_until
 
@@ -90,7 +92,7 @@ def shown_everywhere(client: Client, person: Any, change: Any, target: Any) -> N
     client.force_login(person)
     page = client.get(reverse("target", args=[change.pk, target.name])).content.decode()
     assert "Loss and latency between vantage points" in page and "Fail: " in page
-    answer = client.get(f"/api/v1/runs/{target.run_id}/targets/{target.name}")
+    answer = Program(User.objects.get(pk=person.pk)).get(f"/runs/{target.run_id}/targets/{target.name}")
     assert answer.status_code == 200, answer.content
     steps = {s["verb"]: s for s in answer.json()["steps"] if not s["back"]}
     (one, *_) = steps["probe-again"]["probes"]

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from fleet import clock
 from fleet.changes import draft_requests
-from fleet.changes.models import Change, DraftRequest
+from fleet.changes.models import Change, DraftRequest, TargetRun
 from fleet.core.rss import MICROSOFT_KEY, UDP, Flow
 from fleet.core.rss_stored import to_rows
 from inventory.models import Observation, QueueLook, Router
@@ -170,6 +170,22 @@ def test_text_of_a_device_does_no_harm_on_the_page(router: Router, author: User)
     }
     QueueLook.objects.filter(pk=row.pk).update(after=after, before={**after, "uptime": 1000.0})
     assert evil not in page(author, router)
+
+
+def test_before_and_after_a_change_stand_side_by_side(router: Router, author: User, approver: User) -> None:
+    now = clock.now()
+    run = builders.running(author, approver, builders.plan([["bly"]]), now - timedelta(hours=2))
+    first = kept(router, queues=8, packets={0: 9000} | dict.fromkeys(range(1, 8), 0))
+    assert "After it" not in page(author, router), "nothing was changed yet"
+    TargetRun.objects.filter(run=run, name="bly").update(
+        state="done", changed=True, began_at=now - timedelta(hours=1), ended_at=now - timedelta(minutes=50)
+    )
+    early = now - timedelta(minutes=70)
+    QueueLook.objects.filter(pk=first.pk).update(asked_at=early, ended_at=early)
+    assert "After it" not in page(author, router), "nobody has looked since"
+    kept(router, queues=8, packets=dict.fromkeys(range(8), 5000))
+    shown = page(author, router)
+    assert f"change {run.revision.change_id}</a>" in shown and "After it: receive queues by CPUs" in shown
 
 
 def test_queries_do_not_grow_with_the_looks(router: Router, author: User) -> None:

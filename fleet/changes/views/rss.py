@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 
 from fleet import clock
 from fleet.changes import rss_aims
-from fleet.changes.models import DraftRequest
+from fleet.changes.models import DraftRequest, TargetRun
 from fleet.changes.views.access import acts, person, reads
 from fleet.changes.views.heat import Drawn, drawn, strip
 from fleet.core import explain
@@ -21,6 +21,7 @@ from fleet.core.rss_pcap import read_capture
 from fleet.core.rss_remedies import OF_VICS
 from fleet.core.rss_report import QueueRow, heat, report, rows, title
 from fleet.core.rss_stored import from_rows
+from fleet.core.states import TargetState
 from fleet.guards import refused
 from fleet.people.roles import DRAFT
 from inventory import queue_asks
@@ -44,6 +45,7 @@ class ShownCard:
     more: int
     heat: Drawn | None
     past: Drawn | None
+    earlier: Drawn | None = None  # as it was before the last change of the device
 
     @property
     def findings(self) -> list[tuple[str, str, str, str, tuple[str, ...], tuple[str, ...]]]:
@@ -62,22 +64,45 @@ class ShownCard:
 
 @reads
 def queues(request: HttpRequest, name: str) -> HttpResponse:
-    """What the last look says of each interface. Four queries."""
+    """What the last look says of each interface. Five queries."""
     router = of_inventory.find(name)
     looks = list(QueueLook.objects.filter(router=router).defer("flows")[:OVER_TIME])
     waiting = next((look for look in looks if look.is_open), None)
     newest = next((look for look in looks if look.after is not None), None)
     failed = looks[0] if looks and not looks[0].is_open and looks[0].after is None else None
     past = [(look.before, look.after) for look in reversed(looks) if look.after is not None]
-    cards = _cards(router, newest, past) if newest is not None else []
+    changed = _last_change(router)
+    earlier = _before(looks, changed)
+    cards = _cards(router, newest, past, earlier) if newest is not None else []
     content = {
         "router": router, "cards": cards, "look": newest, "waiting": waiting, "failed": failed, "now": clock.now(),
+        "changed": changed if earlier is not None else None, "earlier": earlier,
         "may_draft": request.user.has_perm(DRAFT), "names": [c.found.card.name for c in cards],
     }  # fmt: skip
     return render(request, "inventory/queues.html", content)
 
 
-def _cards(router: Router, look: QueueLook, past: list[tuple[Json, Json]]) -> list[ShownCard]:
+def _last_change(router: Router) -> TargetRun | None:
+    """The last change that changed something on this device."""
+    rows = TargetRun.objects.filter(router=router, state=TargetState.DONE, changed=True, began_at__isnull=False)
+    return rows.select_related("run__revision").only(
+        "began_at", "ended_at", "run__revision__change_id"
+    ).order_by("-ended_at").first()  # fmt: skip
+
+
+def _before(looks: list[QueueLook], changed: TargetRun | None) -> QueueLook | None:
+    """The newest look from before that change, where there is also one from after it."""
+    if changed is None or changed.began_at is None or changed.ended_at is None:
+        return None
+    seen = [look for look in looks if look.after is not None and look.ended_at is not None]
+    if not any(look.asked_at >= changed.ended_at for look in seen[:1]):
+        return None
+    return next((look for look in seen if look.ended_at and look.ended_at <= changed.began_at), None)
+
+
+def _cards(
+    router: Router, look: QueueLook, past: list[tuple[Json, Json]], earlier: QueueLook | None = None
+) -> list[ShownCard]:
     flows = from_rows(QueueLook.objects.values_list("flows", flat=True).get(pk=look.pk)) if look.interface else {}
     made = []
     for found in report(router.name, look.before, look.after, flows=flows, interface=look.interface if flows else ""):
@@ -89,6 +114,7 @@ def _cards(router: Router, look: QueueLook, past: list[tuple[Json, Json]]) -> li
                 max(0, len(listed) - QUEUES_SHOWN),
                 drawn(heat(look.before, look.after, name)),
                 strip(past, name),
+                drawn(heat(earlier.before, earlier.after, name)) if earlier is not None else None,
             )
         )
     return sorted(made, key=lambda card: card.found.is_fine)
