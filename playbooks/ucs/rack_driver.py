@@ -22,6 +22,7 @@ from playbooks.ucs.words import counts_in_words
 
 _PLAN = "ucs-rack"
 _AGAIN_S = 5.0
+_FROM = "back_from"  # key in progress: the boot that the way back ends
 
 
 class RackParams(BaseModel):
@@ -93,7 +94,11 @@ class Rack:
         return Look(Seen.READY, (), data, {**data, "vnics": held})
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        self._write_and_reboot(session, step, _wanted(step), deadline_s)
+        wanted = _wanted(step)
+        _write(step, wanted)
+        found = host.look(session, {v.mac for v in wanted})
+        if found.boot_id is not None and found.boot_id == (step.artifact or {}).get("boot_id"):
+            boot.order(session, found.boot_id, timeout_s=deadline_s)
 
     def observe(self, session: Session, step: Step) -> Look:
         """DONE when the controller has the counts and the host, in another boot, shows the queues."""
@@ -110,33 +115,46 @@ class Rack:
         return Look(Seen.IMPOSSIBLE if short else Seen.DONE, (short,) if short else (), data)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        self._write_and_reboot(session, step, _held(step), deadline_s)
+        held = _held(step)
+        _write(step, held)
+        found = host.look(session, {v.mac for v in held})
+        if found.boot_id is not None and found.boot_id in {step.progress.get(_FROM, found.boot_id)} - _never(step):
+            boot.order(session, found.boot_id, timeout_s=deadline_s)
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
-        """DONE when the controller has the old counts and the host shows the old queues."""
+        """DONE when the controller has the old counts and the host the old queues, in a boot that began with them."""
         held, now = _held(step), _now(step)
         if left := _differing(held, now):
-            return Look(Seen.NOT_DONE, (_left(step, left),))
+            return Look(Seen.NOT_DONE, (_left(step, left),), step.progress)
         found = host.look(session, {v.mac for v in held})
-        data: dict[str, Json] = {"queues": dict(found.queues), "boot_id": found.boot_id}
-        before = (step.artifact or {}).get("queues")
-        if found.boot_id is not None and dict(found.queues) == before:
+        before, since = (step.artifact or {}).get("queues"), step.progress.get(_FROM)
+        data: dict[str, Json] = {"queues": dict(found.queues), "boot_id": found.boot_id, _FROM: since or found.boot_id}
+        # Where the number of receive queues was not changed, only another boot tells that the old counts are in effect.
+        told = found.boot_id in _never(step) or _receive(_wanted(step)) != _receive(held)
+        booted = since is not None and found.boot_id not in {None, since}
+        if found.boot_id is not None and dict(found.queues) == before and (told or booted):
             return Look(Seen.DONE, (), data)
         reason = Reason(f"queues of {step.device.name}", str(dict(found.queues)), f"{before}, as they were")
         waits = session.run(boot.pending(found.boot_id), root=True).ok if found.boot_id else True
         return Look(Seen.WAITING if waits else Seen.NOT_DONE, (reason,), data, after_s=_AGAIN_S)
 
-    def _write_and_reboot(self, session: Session, step: Step, wanted: tuple[rack.Vnic, ...], deadline_s: float) -> None:
-        """What differs is written; then the boot ends in which the host does not show it."""
-        where, now = places.rack(step.device.name).domain, _now(step)
-        for one in wanted:
-            there = now[one.dn].counts
-            if there is not None and one.counts is not None and there != one.counts:
-                rack_client.write(where, one.dn, rack.changes(there, one.counts))
-        found = host.look(session, {v.mac for v in wanted})
-        least = {one.counts.receive for one in wanted if one.counts is not None}
-        if found.boot_id is not None and (set(found.queues.values()) != least or not found.queues):
-            boot.order(session, found.boot_id, timeout_s=deadline_s)
+
+def _write(step: Step, wanted: tuple[rack.Vnic, ...]) -> None:
+    """What differs, and nothing else."""
+    where, now = places.rack(step.device.name).domain, _now(step)
+    for one in wanted:
+        there = now[one.dn].counts if one.dn in now else None
+        if there is not None and one.counts is not None and there != one.counts:
+            rack_client.write(where, one.dn, rack.changes(there, one.counts))
+
+
+def _never(step: Step) -> frozenset[Json]:
+    """The boot in which the old counts were captured: as long as it lasts, no others were in effect."""
+    return frozenset({(step.artifact or {}).get("boot_id")})
+
+
+def _receive(vnics: tuple[rack.Vnic, ...]) -> list[int]:
+    return [one.counts.receive for one in vnics if one.counts is not None]
 
 
 def _aim(subject: str, vnic: rack.Vnic, params: RackParams) -> Policy:

@@ -130,6 +130,22 @@ def test_the_way_back_is_the_old_counts_and_another_reboot(scene: Scene) -> None
     assert all(v.counts is not None and v.counts.interrupts == 4 for v in rack_client.look(scene.domain).vnics)
 
 
+def test_what_was_written_but_never_booted_goes_back_without_a_reboot(scene: Scene) -> None:
+    step = scene.step()
+    look = KIND.precheck(scene.host, step)
+    rack_client.write(scene.domain, "sys/rack-unit-1/adaptor-1/host-eth-eth0", {"eth-rcv-q": {"count": "8"}})
+    assert scene.walk(replace(step, artifact=look.artifact), back=True).kind is OutcomeKind.DONE
+    assert scene.host.reboots == 0
+    assert [v.counts.receive for v in rack_client.look(scene.domain).vnics if v.counts is not None] == [1, 1]
+
+
+def test_other_transmit_queues_alone_need_a_reboot_there_and_back(scene: Scene) -> None:
+    """The host shows as many receive queues before and after: the boot tells."""
+    assert scene.walk(scene.step(1, transmit=4)).kind is OutcomeKind.DONE and scene.host.reboots == 1
+    back = scene.walk(replace(scene.last, waited_s=0.0, progress={}), back=True)
+    assert back.kind is OutcomeKind.DONE and scene.host.reboots in {2, 3}, "a host that is drained; never none"
+
+
 def test_a_controller_that_restarts_between_two_writes_is_waited_for(scene: Scene) -> None:
     """Nothing holds the writes together: the next visit writes what is left, and the host reboots once."""
     step, seen = scene.step(), len(scene.cimc.requests)
