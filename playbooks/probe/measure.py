@@ -181,7 +181,7 @@ def _way_back(done: _Round, pair: Pair) -> Ask | None:
 def _probed(done: _Round, pair: Pair, answers: Mapping[str, Mapping[tuple[str, str], str]]) -> Probed:
     said = answers.get(pair.source, {})
     text = said.get(("probe", pair.address), "")
-    times = parse.times(text)
+    times = parse.times(text, pair.address)
     owners = done.owners() | ({pair.address: pair.target} if pair.target not in done.task.devices else {})
     there = parse.hops(said.get(("trace", pair.address), ""), pair.address)
     way_there = named(pair.source, there, owners) if there else ()

@@ -17,6 +17,7 @@ _GONE = re.compile(
     r"^From ([0-9a-fA-F.:]+)(?:%\w+)?:? icmp_seq=\d+ (?:Time to live exceeded|Time exceeded: Hop limit)", re.M
 )
 _MTR_SENT = re.compile(r"^mtr (\d{1,6})$", re.M)
+_MTR_TRIED = re.compile(r"^x \d{1,3} \d{1,9}$", re.M)
 _MTR_HOST = re.compile(r"^h (\d{1,3}) ([0-9a-fA-F.:]+)$", re.M)
 _MTR_TIME = re.compile(r"^p (\d{1,3}) (\d{1,9})(?: (\d{1,9}))?$", re.M)
 _HOP = re.compile(r"^hop (\d)$", re.M)
@@ -30,17 +31,18 @@ def sections(text: str) -> dict[tuple[str, str], str]:
     return {(m[1], m[2]): text[m.end() : end] for m, end in zip(found, ends, strict=True)}
 
 
-def times(text: str) -> Times | None:
-    """Of ping, or of mtr's raw lines. None: it did not come to an end, or there is neither."""
+def times(text: str, address: str) -> Times | None:
+    """Of ping, or of mtr's raw lines, to this address. None: it did not come to an end, or there is neither."""
     if (sent := _SENT.search(text)) is not None:
         first: dict[int, float] = {}
         for reply in _REPLY.finditer(text):
             first.setdefault(int(reply[2]), float(reply[3]))  # duplicates are no second answer
         return counted(int(sent[1]), [first[n] for n in sorted(first)])
-    if (told := _MTR_SENT.search(text)) is not None:
-        last = max((int(m[1]) for m in _MTR_HOST.finditer(text)), default=-1)
-        rows = [float(m[2]) / 1000 for m in _MTR_TIME.finditer(text) if int(m[1]) == last]
-        return counted(int(told[1]), rows) if last >= 0 else None
+    if (told := _MTR_SENT.search(text)) is not None and _MTR_TRIED.search(text):
+        # In its first round mtr asks beyond the end of the way, and the end answers there, too: its first hop counts.
+        mine = [int(m[1]) for m in _MTR_HOST.finditer(text) if _plain(m[2]) == _plain(address)]
+        rows = [float(m[2]) / 1000 for m in _MTR_TIME.finditer(text) if mine and int(m[1]) == min(mine)]
+        return counted(int(told[1]), rows)
     return None
 
 

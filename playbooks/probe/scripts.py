@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# One that is not counted goes first: neighbour discovery delays it.
 # All probes of a vantage point at once, so that they measure the same time. ping where there is one, else mtr;
 # the way by mtr where there is one, else by pings whose hop limits end on the way.
 SCRIPT = """\
@@ -14,10 +15,11 @@ n=0
 while [ $# -ge 3 ]; do
 k=$1 a=$2 s=$3; shift 3; n=$((n + 1)); echo "$k $a" >"$d/$n.what"
 case $k in
-probe) if has ping; then ping -n -c "$c" -i "$i" -W 1 ${s:+-I "$s"} "$a"
-elif has mtr; then echo "mtr $c"; mtr -l -n -c "$c" -i "$i" ${s:+-a "$s"} "$a"
+probe) if has ping; then { ping -n -c 1 -W 1 ${s:+-I "$s"} "$a" >/dev/null 2>&1
+ping -n -c "$c" -i "$i" -W 1 ${s:+-I "$s"} "$a"; }
+elif has mtr; then echo "mtr $c"; mtr -l -n -c "$c" -i "$i" -G 1 ${s:+-a "$s"} "$a"
 else echo 'no ping and no mtr'; fi >"$d/$n" 2>&1 & ;;
-trace) if has mtr; then mtr -j -n -c 2 -i 0.5 -m 16 ${s:+-a "$s"} "$a" >"$d/$n" 2>&1 &
+trace) if has mtr; then mtr -j -n -c 2 -i 0.2 -G 1 -m 16 ${s:+-a "$s"} "$a" >"$d/$n" 2>&1 &
 elif has ping; then
 for t in 1 2 3 4 5 6 7 8; do ping -n -c 1 -W 1 -t "$t" ${s:+-I "$s"} "$a" >"$d/$n.$t" 2>&1 & done
 else echo 'no ping and no mtr' >"$d/$n"; fi ;;

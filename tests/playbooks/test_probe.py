@@ -23,6 +23,7 @@ from playbooks.probe.scripts import Ask
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, device
 
+HERE = "10.255.77.1"
 PING = """\
 PING 10.255.77.1 (10.255.77.1) from 10.255.77.6 : 56(84) bytes of data.
 64 bytes from 10.255.77.1: icmp_seq=1 ttl=64 time=0.061 ms
@@ -33,7 +34,34 @@ PING 10.255.77.1 (10.255.77.1) from 10.255.77.6 : 56(84) bytes of data.
 3 packets transmitted, 2 received, +1 duplicates, 33.3333% packet loss, time 403ms
 rtt min/avg/max/mdev = 0.045/0.053/0.061/0.008 ms
 """
-RAW = "mtr 3\nx 0 1\nh 0 10.77.6.2\np 0 61 1\nx 1 2\nh 1 10.255.77.1\np 1 161 2\nx 1 3\np 1 145 3\n"
+# Recorded: mtr 0.95, its first round asks beyond the end of the way.
+RAW = """\
+mtr 4
+x 0 33000
+h 0 10.77.6.2
+h 0 10.77.6.2
+p 0 80 33000
+x 1 33001
+h 1 10.255.77.1
+h 1 10.255.77.1
+p 1 84 33001
+x 2 33002
+h 2 10.255.77.1
+h 2 10.255.77.1
+p 2 82 33002
+x 0 33003
+p 0 72 33003
+x 1 33004
+p 1 145 33004
+x 0 33005
+p 0 101 33005
+x 1 33006
+p 1 68 33006
+x 0 33007
+p 0 67 33007
+x 1 33008
+"""
+
 HOPS = """\
 
 hop 1
@@ -57,21 +85,23 @@ hop 4
 
 
 def test_pings_are_counted_and_a_duplicate_is_no_second_answer() -> None:
-    found = parse.times(PING)
+    found = parse.times(PING, HERE)
     assert found is not None
     assert (found.sent, found.lost, found.best, found.worst, found.rtts) == (3, 1, 0.045, 0.061, (0.061, 0.045))
 
 
 def test_raw_lines_of_mtr_are_those_of_its_last_hop() -> None:
-    found = parse.times(RAW)
-    assert found is not None and (found.sent, found.lost, found.rtts) == (3, 1, (0.161, 0.145))
+    found = parse.times(RAW, HERE)
+    assert found is not None and (found.sent, found.lost, found.rtts) == (4, 1, (0.084, 0.145, 0.068))
+    gone = parse.times("mtr 2\nx 0 33000\nx 1 33001\nx 0 33002\n", HERE)
+    assert gone is not None and (gone.sent, gone.lost) == (2, 2)
 
 
 @pytest.mark.parametrize(
     "text", ["", "ping: connect: Network is unreachable", "no ping and no mtr", PING[:300], "mtr 5\n"]
 )
 def test_what_did_not_come_to_an_end_is_not_counted(text: str) -> None:
-    assert parse.times(text) is None
+    assert parse.times(text, HERE) is None
 
 
 def test_hops_by_ping_and_by_mtr() -> None:
@@ -87,9 +117,9 @@ def test_hops_by_ping_and_by_mtr() -> None:
 
 @given(st.text(max_size=400))
 def test_no_answer_makes_a_parser_crash(text: str) -> None:
-    parse.times(text), parse.hops(text, "192.0.2.1"), parse.addresses(text), parse.sections(text)
+    parse.times(text, HERE), parse.hops(text, "192.0.2.1"), parse.addresses(text), parse.sections(text)
     parse.heard_frr("a", text, text), parse.heard_bird("a", text)
-    parse.times(PING + text), parse.hops(HOPS + text, "10.255.77.1")
+    parse.times(PING + text, HERE), parse.times(RAW + text, HERE), parse.hops(HOPS + text, "10.255.77.1")
 
 
 def test_who_announces_a_prefix_as_frr_and_bird_say() -> None:
@@ -126,7 +156,7 @@ def test_the_script_probes_all_at_once_with_whichever_is_there(tool: str, tmp_pa
     last = "for a; do :; done\n"
     pinged = 'echo "64 bytes from $a: icmp_seq=1 ttl=63 time=0.5 ms"\necho "1 packets transmitted, 1 received,"\n'
     traced = 'echo "{\\"report\\":{\\"hubs\\":[{\\"host\\":\\"$a\\"}]}}"\n'
-    raw = 'echo "h 0 $a"\necho "p 0 500 1"\n'
+    raw = 'echo "x 0 1"\necho "h 0 $a"\necho "p 0 500 1"\n'
     fake(tmp_path, tool, last + (pinged if tool == "ping" else f"case $1 in -j) {traced};; *) {raw};; esac\n"))
     monkeypatch.setenv("PATH", str(tmp_path))
     asks = [Ask("192.0.2.1"), Ask("2001:db8::1", "2001:db8::2"), Ask("192.0.2.1", trace=True)]
@@ -135,7 +165,7 @@ def test_the_script_probes_all_at_once_with_whichever_is_there(tool: str, tmp_pa
     found = parse.sections(answer.out)
     assert set(found) == {("probe", "192.0.2.1"), ("probe", "2001:db8::1"), ("trace", "192.0.2.1")}
     for address in ("192.0.2.1", "2001:db8::1"):
-        seen = parse.times(found["probe", address])
+        seen = parse.times(found["probe", address], address)
         assert seen is not None and (seen.sent, seen.lost, seen.best) == (1, 0, 0.5)
     assert parse.hops(found["trace", "192.0.2.1"], "192.0.2.1") == ("192.0.2.1",)
     assert list(tmp_path.parent.glob("tmp.*")) == []

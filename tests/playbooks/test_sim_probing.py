@@ -21,7 +21,7 @@ def test_losses_and_delays_are_measured(sim_fleet: Callable[..., SimFleet]) -> N
 
     def times() -> tuple[int, float]:
         text = lang.batch({"probe": ask}, root=True)["probe"].out
-        found = parse.times(parse.sections(text)["probe", "10.255.77.1"])
+        found = parse.times(parse.sections(text)["probe", "10.255.77.1"], "10.255.77.1")
         assert found is not None and found.best is not None
         return found.lost, found.best
 
