@@ -1,10 +1,10 @@
 """A virtual router on a blade: what its queues cannot take is dropped, and what its firmware says that it is."""
 
-import shlex
-
+from fleet.core.model import Json
 from playbooks.facts import parse_machine, scripts
 from playbooks.nic.procfs import cpu_times, softirq_share
 from tests.playbooks.simlab import SimLab
+from tests.playbooks.simsession import SimSession, device
 
 
 def test_a_blade_drops_what_the_cpus_of_its_queues_cannot_take() -> None:
@@ -38,8 +38,15 @@ def test_a_blade_drops_what_the_cpus_of_its_queues_cannot_take() -> None:
 
 def test_its_firmware_says_what_it_is_to_root() -> None:
     lab = SimLab()
-    script = shlex.join(scripts.argv("identity"))
-    own = parse_machine.identity(lab.ok("bly", f"sudo -n {script}"))
-    assert own is not None and own["serial"] == f"SIM{lab.net.routers['bly'].spec.number:06}"
+    here = device(lab, "bly")
+
+    def says(*, root: bool) -> Json:
+        session = SimSession(here, lab)
+        answer = session.batch({"identity": scripts.argv("identity")}, root=root)["identity"]
+        return parse_machine.identity(answer.out)
+
+    own = says(root=True)
+    assert own["serial"] == f"SIM{lab.net.routers['bly'].spec.number:06}" and own["product"] == "Simulated"
     lab.net.routers["bly"].files["/sys/class/dmi/id/product_serial"] = "FCH18460003"
-    assert "product_serial FCH18460003\n" in lab.ok("bly", f"sudo -n {script}")
+    assert says(root=True) == {**own, "serial": "FCH18460003"}
+    assert says(root=False) == {"uuid": None, "serial": None, "product": "Simulated"}
