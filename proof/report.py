@@ -18,7 +18,8 @@ CLAIMS: Mapping[str, tuple[str, str, str]] = {
         "Faults",
         "make proof-faults",
         "Whatever dies, is lost or lies in the middle of a change, judged from outside by what the devices saw: no "
-        "step that must not be repeated is repeated, never more is drained than the budget, nothing stays drained unsaid.",
+        "step that must not be repeated is repeated, never more is drained than the budget, nothing stays drained "
+        "unsaid.",
     ),
     "restore": (
         "Backup and restore",

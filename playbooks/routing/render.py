@@ -152,7 +152,7 @@ class Names:
 def script(name: str, names: Names) -> str:
     """templates/device/slipway-NAME.sh.j2: what the router runs by itself, without us."""
     files = {what: names.file(what) for what in ("candidate", "before", "result", "writing", "reverting", "reverted")}
-    reload = " ".join((*RELOAD, "--reload", *RELOAD_OPTIONS))
+    reload = [*RELOAD, "--reload", *RELOAD_OPTIONS]
     return device_templates.render(f"slipway-{name}.sh.j2", {**files, "reload": reload, "startup": FRR_CONF})
 
 
