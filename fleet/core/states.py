@@ -110,6 +110,7 @@ _PHASES: Mapping[str, TargetState] = {
     "probe-again": _T.SOAKING,
     "netboot-default": _T.SOAKING,
     "kernel-default": _T.SOAKING,  # what soaked becomes the default: no traffic is moved for it
+    "vyos-default": _T.SOAKING,
 }
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     REBOOT_NEVER_RETURNS = "reboot_never_returns"
     PANIC_ON_NEW_KERNEL = "panic_on_new_kernel"
     NEW_KERNEL_UNREACHABLE = "new_kernel_unreachable"
+    NEW_KERNEL_STANDS_STILL = "new_kernel_stands_still"
     SLAB_LEAK = "slab_leak"
     RIB_FIB_MISMATCH = "rib_fib_mismatch"
     FORWARDS_TO_DEAD_NEIGHBOUR = "forwards_to_dead_neighbour"
@@ -64,6 +65,7 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.PANIC_ON_NEW_KERNEL: frozenset(),
     Kind.NEW_KERNEL_UNREACHABLE: frozenset(),
     Kind.SLAB_LEAK: frozenset({"rate"}),
+    Kind.NEW_KERNEL_STANDS_STILL: frozenset(),
     Kind.RIB_FIB_MISMATCH: frozenset(),
     Kind.FORWARDS_TO_DEAD_NEIGHBOUR: frozenset({"neighbour"}),
     Kind.BGP_NEVER_CONVERGES: frozenset(),

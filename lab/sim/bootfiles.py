@@ -27,7 +27,7 @@ def parse_sysctl(text: str) -> dict[str, str]:
 
 
 def exec_start(unit: str) -> list[list[str]]:
-    """The ExecStart lines of a unit file as argument lists; none of a unit that is for some boots only."""
+    """The commands that a unit file starts as argument lists; none of a unit that is for some boots only."""
     always = "\nConditionKernelCommandLine=" not in unit
     rows = [row.strip().partition("=") for row in unit.splitlines()] if always else []
     lines = [line for name, _, line in rows if name in {"ExecStart", "ExecStartPost"} and line]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.sim import vyos
 from lab.sim.behaviours import BadBehaviour, Kind, behaviour
 from lab.sim.discovery import DMI
 from lab.sim.ethtool import bus
@@ -105,6 +106,8 @@ class Control:
         match ask.get("field"):
             case "next_kernel":
                 router.next_kernel = value
+            case "vyos":
+                vyos.make(router, value)
             case "nvm":
                 for nic in router.nics.values():
                     if nic.driver == "i40e":
@@ -126,10 +129,12 @@ class Control:
 
     def _power(self, ask: dict[str, Any]) -> dict[str, Any]:
         """The blade's own say: `on` false takes power away until it is given again; `queues`: channels by interface,
-        taken with the next boot, at once with `now`."""
+        taken with the next boot, at once with `now`. `cycle`: off and on by its controller, also what stands still."""
         door = self._door(ask)
         machine, router = door.machine, door.machine.router
         machine.advance()
+        if ask.get("cycle") and router.powered:
+            router.halt(self.fleet.clock())
         router.flow.settle(self.fleet.clock())
         router.adapter |= {str(name): int(count) for name, count in (ask.get("queues") or {}).items()}
         if ask.get("now"):
@@ -139,7 +144,7 @@ class Control:
             if router.powered:
                 router.halt(self.fleet.clock())
                 machine.note("halt", by="blade", boot=router.boots)
-        elif ask.get("on") and not router.powered and router.next_due() is None:
+        elif (ask.get("on") or ask.get("cycle")) and not router.powered and router.next_due() is None:
             router.plan(self.fleet.clock() + router.timing.boot_s, "boot")
         machine.note("power", on=ask.get("on"), queues=dict(router.adapter))
         router.refresh(self.fleet.clock())

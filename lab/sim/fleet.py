@@ -166,6 +166,10 @@ class SimFleet:
         for field, value in (("uuid", uuid), ("serial", serial)):
             self.ask(op="set", router=router, field=field, value=value)
 
+    def set_vyos(self, router: str, image: str) -> None:
+        """Let a router be a VyOS from now on, with this image."""
+        self.ask(op="set", router=router, field="vyos", value=image)
+
     def panic(self, router: str, text: str) -> None:
         """Let the kernel of a router die now, with these last words; it boots again by itself."""
         self.ask(op="panic", router=router, text=text)
@@ -177,6 +181,10 @@ class SimFleet:
     def load(self, router: str, pps: float) -> None:
         """Offer it so many packets a second of each family; what queues and CPUs of a blade cannot take is dropped."""
         self.ask(op="load", router=router, pps=pps)
+
+    def cycle(self, router: str) -> None:
+        """What a management controller does: off and on. Also a machine that stands still boots again."""
+        self.ask(op="power", router=router, cycle=True)
 
     def adapter(self, router: str, queues: Mapping[str, int]) -> None:
         """Have its cards have these channels now: what the adapter of its blade gives."""

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from lab.sim import linux, systemd
+from lab.sim import linux, sdboot, systemd, vyos
 from lab.sim.installed import Module
 from lab.sim.loader import GRUBENV, entry_id
 from lab.sim.reply import Context, Reply, not_permitted
@@ -24,6 +24,8 @@ def proc_cmdline(ctx: Context) -> str:
 
 def cat(ctx: Context, argv: Sequence[str]) -> Reply | None:
     """The files that the boot loader and a kernel make; None: not one of these."""
+    if (other := vyos.cat(ctx, argv) or sdboot.cat(ctx, argv)) is not None:
+        return other
     loader = ctx.router.loader
     match argv[1:]:
         case ["/boot/grub/grub.cfg"]:
@@ -40,11 +42,15 @@ def test(ctx: Context, argv: Sequence[str]) -> Reply:
     """`test -s /boot/vmlinuz-RELEASE`, and everything that linux.test knows."""
     if argv[-1].startswith("/boot/vmlinuz-"):
         return Reply(status=int(argv[-1].removeprefix("/boot/vmlinuz-") not in ctx.router.loader.releases))
+    if argv[-1].startswith(f"{sdboot.VARIABLES}/LoaderInfo-"):
+        return Reply(status=int(sdboot.loader(ctx) is None))
     return linux.test(ctx, argv)
 
 
 def editenv(ctx: Context, argv: Sequence[str]) -> Reply:
     """`grub-editenv list`, `grub-editenv FILE set NAME=VALUE`, `grub-editenv FILE unset NAME`."""
+    if (other := vyos.editenv(ctx, argv)) is not None:
+        return other
     loader = ctx.router.loader
     words = [word for word in argv[1:] if word not in (GRUBENV, "-")]
     if words == ["list"]:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from lab.sim.behaviours import Kind
+
 UUID = "1111"
 BASE = "root=/dev/vda1 ro quiet"
 GRUBENV, CUSTOM, DEFAULTS = "/boot/grub/grubenv", "/boot/grub/custom.cfg", "/etc/default/grub.d/80-slipway.cfg"
@@ -45,6 +47,25 @@ class Loader:
         if once and (trial := self.chosen(files, once)) is not None:
             return trial, True
         return self.chosen(files, self.saved) or ("", self.line), False
+
+    def units(self, files: dict[str, str], enabled: set[str]) -> set[str]:
+        """The boot that was just taken is complete: what is enabled in it."""
+        return enabled
+
+    def boot(
+        self, files: dict[str, str], enabled: set[str], injected: set[Kind], before: tuple[str, str]
+    ) -> tuple[str, set[str]]:
+        """The kernel of the next boot, and what is enabled in it. `before`: kernel and boot id until now."""
+        trial, once = self.take(files)
+        broken = injected if once else set()
+        if Kind.PANIC_ON_NEW_KERNEL in broken:
+            files.update(died(trial[0]))
+        elif Kind.NEW_KERNEL_UNREACHABLE in broken:
+            files.update(self.gave_up(files, trial, before[1]))
+        if broken & {Kind.PANIC_ON_NEW_KERNEL, Kind.NEW_KERNEL_UNREACHABLE}:
+            trial, _ = self.take(files)
+        self.cmdline = trial[1]
+        return trial[0] or before[0], self.units(files, enabled)
 
     def stands(self, files: dict[str, str], enabled: set[str]) -> float:
         """How long a trial that nobody reaches stands there until its watch sends it back."""

@@ -21,11 +21,14 @@ from lab.sim import (
     queues,
     queues_set,
     script,
+    sdboot,
     software,
     systemd,
     vtysh,
 )
 from lab.sim.behaviours import Behaviour, Kind, active, take
+    vyos,
+    vyos_config,
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Event, Router
@@ -73,6 +76,9 @@ HANDLERS: Mapping[str, Handler] = {
     "nproc": lambda ctx, argv: Reply("8\n"),
     "slipway-probe": probing.probe,
     "tail": linux.cat_tail,
+    **sdboot.SCRIPTS,
+    **vyos.SCRIPTS,
+    **vyos_config.SCRIPTS,
     "printenv": linux.printenv,
     "date": linux.date,
     "modinfo": software.modinfo,
@@ -152,6 +158,7 @@ class Machine:
                 router.start_daemons(due)
                 self.note("daemons", at=round(due, 4), starts=router.daemon_starts)
             case "timer":
+                router.refresh(due)
                 timer = router.timers.pop(event.arg, None)
                 if timer is not None:
                     reply = self._run(timer.argv, root=True, now=due)

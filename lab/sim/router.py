@@ -19,8 +19,7 @@ from lab.sim.work import CPUS, Work
 PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
 _SEED = uuid.UUID("7f3d0c52-5a1e-4a6b-9d62-51f0a7c1be0e")
-_MAX_METRIC = "max-metric router-lsa administrative"
-KERNELS = ("6.1.0-55-amd64", "6.1.0-56-amd64")
+_MAX_METRIC, KERNELS = "max-metric router-lsa administrative", ("6.1.0-55-amd64", "6.1.0-56-amd64")
 
 
 @dataclass(frozen=True)
@@ -275,22 +274,16 @@ class Router:
         self.events = [e for e in self.events if e.what == "boot"]
         if self.stays_off:
             self.events.clear()
-        elif take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
+        elif not still and take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
             unreachable = active(self.behaviours, Kind.NEW_KERNEL_UNREACHABLE) is not None
+        still = active(self.behaviours, Kind.NEW_KERNEL_STANDS_STILL) is not None and self.loader.take(self.files)[1]
             stands = self.loader.stands(self.files, self.enabled) if unreachable else 0.0
             self.plan(now + self.timing.boot_s + stands, "boot")
 
     def _load(self) -> None:
-        """What GRUB boots, and what a broken kernel makes of it."""
-        trial, once = self.loader.take(self.files)
-        broken = {b.kind for b in self.behaviours if once}
-        if Kind.PANIC_ON_NEW_KERNEL in broken:
-            self.files.update(died(trial[0]))
-        elif Kind.NEW_KERNEL_UNREACHABLE in broken:
-            self.files.update(self.loader.gave_up(self.files, trial, self.boot_id))
-        if broken & {Kind.PANIC_ON_NEW_KERNEL, Kind.NEW_KERNEL_UNREACHABLE}:
-            trial, _ = self.loader.take(self.files)
-        self.kernel, self.loader.cmdline = trial[0] or self.kernel, trial[1]
+        """What the boot loader boots, and what a broken kernel makes of it."""
+        broken = {b.kind for b in self.behaviours}
+        self.kernel, self.enabled = self.loader.boot(self.files, self.enabled, broken, (self.kernel, self.boot_id))
 
     def boot(self, now: float) -> list[list[str]]:
         """Power returns: new boot id, startup configuration. Returns the commands of enabled units, to be run."""

@@ -11,6 +11,7 @@ from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Ste
 from playbooks.detached import Job, Stage
 from playbooks.kernel import look as looking
 from playbooks.kernel import parse, render
+from playbooks.kernel.loaders import Trial, put
 from playbooks.kernel.look import State
 from playbooks.kernel.params import OF_PROCESSORS, KernelParams, with_siblings
 
@@ -67,9 +68,9 @@ class Kernel:
         job = Job("kernel", "TOKEN")
         commands = (
             *(render.shown(render.install(params, job, now or "RUNNING")) if params.version else ()),
-            f"trial entry in {render.CUSTOM}: {params.release or now}, panic={params.panic}",
+            f"trial entry in the menu (GRUB: {render.CUSTOM}): {params.release or now}, panic={params.panic}",
             f"the device goes back by itself unless it is reached within {params.confirm:.0f} s",
-            f"grub-set-default (the kernel that runs); grub-reboot {render.TRIAL}; systemctl reboot",
+            f"default: the kernel that runs; {render.TRIAL} once (grub-reboot, bootctl set-oneshot); systemctl reboot",
         )
         resolved = {**spec.params, **({"cmdline": dict(wanted)} if wanted else {})}
         return PlannedStep(
@@ -110,6 +111,11 @@ class Kernel:
         """Begin the installation. Where there is none, `observe` goes on by itself."""
         params, held = KernelParams.model_validate(step.params), before(step)
         if held.install:
+            # systemd-boot takes the newest where nobody says what is the default: not before it was tried.
+            state = looking.look(session, params.debian_package)
+            if isinstance(state, Reason):
+                raise Refused(state)
+            state.loader.set_default(session, held.entry)
             # Before the package: its installation makes the initramfs, with the watch in it.
             put(session, render.WATCH, render.watch(params.confirm), mode="0755")
             put(session, held.job("kernel").file("sum"), render.checksum(params))
@@ -143,8 +149,8 @@ class Kernel:
         held = before(step)
         if state.next:
             reason = Reason(
-                f"grubenv of {step.device.name}", f"next_entry={state.next} after the boot", "empty, as GRUB leaves it",
-                "GRUB could not write: this boot would be repeated for ever.",
+                f"{state.loader.name} of {step.device.name}", f"{state.next} after the boot", "nothing once",
+                "The boot loader could not forget it: this boot would be repeated for ever.",
             )  # fmt: skip
             return Look(Seen.IMPOSSIBLE, (reason,), state.data())
         sent = step.progress.get("rebooted_at_s")
@@ -189,13 +195,13 @@ class Kernel:
         state = looking.look(session, params.debian_package)
         if isinstance(state, Reason):
             raise Refused(state)
-        editenv(session, "set", f"saved_entry={held.entry}")
-        editenv(session, "unset", "next_entry")
+        state.loader.set_default(session, held.entry)
+        state.loader.set_once(session, on=False)
         if _runs_another(held, state):
             boot.order(session, state.boot_id, timeout_s=deadline_s)
             return
-        put(session, render.CUSTOM, render.with_trial(state.custom, ""))
-        editenv(session, "set", f"saved_entry={held.saved}")
+        state.loader.remove_trial(session, state.custom)
+        state.loader.set_default(session, held.saved)
         session.run(["rm", "-f", render.UNIT, render.WANTS, render.WATCH], root=True)
         session.run(["systemctl", "daemon-reload"], root=True, timeout_s=60.0)
         if _ours(held, state):
@@ -247,9 +253,9 @@ def _left_of_trial(package: str, held: Before, state: State) -> tuple[Reason, ..
         reasons.append(Reason("kernel", f"{state.release} runs with {state.cmdline}", f"{held.release} as before"))
     if state.saved != held.saved or state.next:
         found = f"saved_entry={state.saved}, next_entry={state.next}"
-        reasons.append(Reason("grubenv", found, f"saved_entry={held.saved} as before, no next_entry"))
-    if render.with_trial(state.custom, "") != state.custom:
-        reasons.append(Reason(render.CUSTOM, "the entry of the trial", "none"))
+        reasons.append(Reason(state.loader.name, found, f"saved_entry={held.saved} as before, no next_entry"))
+    if state.has_trial:
+        reasons.append(Reason(f"menu of {state.loader.name}", "the entry of the trial", "none"))
     if _ours(held, state):
         reasons.append(Reason(package, "installed", "not there, as before"))
     return tuple(reasons)
@@ -263,8 +269,8 @@ def _ours(held: Before, state: State) -> bool:
 def arm(session: Session, step: Step, state: State, entry: parse.Entry) -> None:
     """The trial entry, the watch, the old kernel as the default, the new one for the next boot. Raises Refused."""
     params, held = KernelParams.model_validate(step.params), before(step)
-    block = render.trial_block(entry, params.cmdline, token=held.token, panic_s=params.panic)
-    put(session, render.CUSTOM, render.with_trial(state.custom, block), mode="0600")
+    trial = Trial(params.cmdline, held.token, params.panic)
+    state.loader.write_trial(session, state.custom, entry, trial)
     put(session, render.UNIT, render.unit(held.token, params.confirm, held.job("kernel")))
     session.run(["systemctl", "daemon-reload"], root=True, timeout_s=60.0)
     enabled = session.run(["systemctl", "enable", "slipway-trial.service"], root=True, timeout_s=60.0)
@@ -273,28 +279,13 @@ def arm(session: Session, step: Step, state: State, entry: parse.Entry) -> None:
         raise Refused(Reason(f"watch of the trial on {step.device.name}", said, "enabled", "The trial was not begun."))
     if not held.install:
         put(session, held.job("kernel").file("begun"), held.boot_id + "\n")  # what is newer belongs to this trial
-    editenv(session, "set", f"saved_entry={held.entry}")
-    editenv(session, "set", f"next_entry={render.TRIAL}")
-    env = parse.environment(session.run(["grub-editenv", "list"], root=True).out)
-    if env.get("saved_entry") != held.entry or env.get("next_entry") != render.TRIAL:
-        raise Refused(
-            Reason(f"grubenv of {step.device.name}", f"{dict(env)}"[:200], f"{held.entry}, and the trial once")
-        )
+    state.loader.set_default(session, held.entry)
+    state.loader.set_once(session, on=True)
+    standing = state.loader.standing(session)
+    if standing != (held.entry, state.loader.trial):
+        found = f"{standing[0]} by default, {standing[1] or 'nothing'} once"[:200]
+        raise Refused(Reason(f"boot loader of {step.device.name}", found, f"{held.entry}, and the trial once"))
     session.run(["sync"], root=True, timeout_s=60.0)
-
-
-def editenv(session: Session, verb: str, what: str) -> None:
-    """One change of GRUB's environment block. Raises Refused."""
-    answer = session.run(["grub-editenv", "/boot/grub/grubenv", verb, what], root=True)
-    if not answer.ok:
-        said = " ".join((answer.err or answer.out).split())[:200]
-        raise Refused(Reason(f"grubenv of {session.device.name}", said, what, "Nothing was booted."))
-
-
-def put(session: Session, path: str, text: str, *, mode: str = "0644") -> None:
-    answer = session.put(path, text, mode=mode)
-    if not answer.ok:
-        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "a file that can be written"))
 
 
 def _fell_back(session: Session, step: Step, state: State, release: str) -> Look:

@@ -7,12 +7,14 @@ from fleet.core.model import Json, Reason
 from playbooks import boot
 from playbooks.base import Answer, Session
 from playbooks.detached import Job
-from playbooks.kernel import parse, render
+from playbooks.kernel import loaders, parse, render
+from playbooks.kernel.loaders import BootLoader, Grub, SystemdBoot
 from playbooks.kernel.parse import Entry
 
 # File systems that GRUB can write its environment to; on others next_entry would stay for ever (kernel.md 1.4).
 _WRITABLE = frozenset({"ext2", "fat", "xfs"})
 _ROOM = 200 << 20  # an initramfs takes 30 to 120 MB, kernel and System.map 15
+_GRUB = Grub()
 _SLOW_S = 150.0  # listing two initramfs takes 35 s on an emulated processor, a second on a server
 
 
@@ -30,6 +32,12 @@ class State:
     holds: tuple[str, ...]
     wrong: tuple[Reason, ...]  # why this boot loader cannot try a kernel once
     siblings: tuple[tuple[int, ...], ...]
+    loader: BootLoader = _GRUB
+
+    @property
+    def has_trial(self) -> bool:
+        """Is there an entry of a trial in the menu?"""
+        return self.loader.has_trial(self.custom)
 
     @property
     def trial(self) -> str:
@@ -54,7 +62,8 @@ class State:
         return next((e for e in self.entries if e.release == release), None)
 
     def data(self) -> dict[str, Json]:
-        return {"kernel": self.release, "boot_id": self.boot_id, "default": self.saved, "trial": bool(self.trial)}
+        return {"kernel": self.release, "boot_id": self.boot_id, "default": self.saved, "trial": bool(self.trial),
+                "boot_loader": self.loader.name}  # fmt: skip
 
 
 def look(session: Session, package: str) -> State | Reason:
@@ -71,6 +80,10 @@ def look(session: Session, package: str) -> State | Reason:
         "package": ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n", package],
         "holds": ["apt-mark", "showhold"],
         "cpus": ["lscpu", "-p=CPU,SOCKET,CORE"],
+        "sd": ["test", "-e", loaders.INFO],
+        "sd_list": ["bootctl", "list", "--json=short"],
+        "sd_default": ["cat", loaders.DEFAULT],
+        "sd_once": ["cat", loaders.ONCE],
     }
     answers = session.batch(asked, timeout_s=60.0, root=True)
     release = _out(answers, "release").strip()
@@ -82,11 +95,42 @@ def look(session: Session, package: str) -> State | Reason:
         return Reason(subject, "an answer that was cut off", "release, boot loader and package")
     package_state = parse.package(answers["package"].out)
     holds = tuple(line.strip() for line in _out(answers, "holds").splitlines() if line.strip())
+    if answers["sd"].ok:
+        return _systemd_boot(session.device.name, answers, release, boot_id, package_state, holds)
     menu = _out(answers, "menu")
     return State(
         release, boot_id, _out(answers, "cmdline").strip(), parse.environment(_out(answers, "env")),
         parse.entries(menu), _out(answers, "custom"), package_state, holds,
         _wrong(session.device.name, answers, menu, release), parse.siblings(_out(answers, "cpus")),
+    )  # fmt: skip
+
+
+def _systemd_boot(
+    name: str,
+    answers: Mapping[str, Answer],
+    release: str,
+    boot_id: str,
+    package: tuple[str, str] | None,
+    holds: tuple[str, ...],
+) -> State | Reason:
+    """The state of a machine that systemd-boot has booted."""
+    found = loaders.listed(_out(answers, "sd_list"))
+    if found is None:
+        return Reason(
+            f"boot loader of {name}", _said(answers["sd_list"]), "bootctl list --json=short", "Is it mounted?"
+        )
+    entries, place, trial = found
+    env = {"saved_entry": loaders.variable(_out(answers, "sd_default"))}
+    env["next_entry"] = loaders.variable(_out(answers, "sd_once"))
+    wrong = []
+    if not any(e.release == release for e in entries):
+        remedy = "Run kernel-install add for it: without an entry there is no way back. Unified images are not known."
+        wrong.append(
+            Reason(f"boot loader of {name}", f"no entry of {release}, which runs", "one to go back to", remedy)
+        )
+    return State(
+        release, boot_id, _out(answers, "cmdline").strip(), env, entries, trial, package, holds, tuple(wrong),
+        parse.siblings(_out(answers, "cpus")), SystemdBoot(place),
     )  # fmt: skip
 
 

@@ -29,10 +29,15 @@ def trial_block(entry: Entry, wanted: Mapping[str, str | bool], *, token: str, p
 
     The kernel's own entry stays as it is, and so does that of the old kernel: whatever happens, the next boot is it.
     """
-    kept = [word for word in parse.changed_line(entry.args, wanted).split() if not word.startswith("panic=")]
-    args = f"{' '.join(kept)} panic={panic_s} {_TRIAL_ARGS} slipway.trial={token}"
+    args = trial_args(entry.args, wanted, token=token, panic_s=panic_s)
     body = _LINUX.sub(lambda found: f"{found[1]} {args}", entry.body, count=1)
     return f"{_BEGIN}menuentry 'Slipway trial of {entry.release}' --id '{TRIAL}' {{\n{body}}}\n{_END}"
+
+
+def trial_args(args: str, wanted: Mapping[str, str | bool], *, token: str, panic_s: int) -> str:
+    """The command line of a trial: an entry's own with what is wanted, and what ends it when it goes wrong."""
+    kept = [word for word in parse.changed_line(args, wanted).split() if not word.startswith("panic=")]
+    return f"{' '.join(kept)} panic={panic_s} {_TRIAL_ARGS} slipway.trial={token}"
 
 
 def with_trial(custom: str, block: str) -> str:

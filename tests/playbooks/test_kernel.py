@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from lab.sim.grub import package_text
 from lab.sim.loader import entry_id
-from playbooks.base import Impossible, Look, Seen
+from playbooks.base import Impossible, Look, Refused, Seen
 from playbooks.engine import OutcomeKind
 from playbooks.kernel import parse, render
+from playbooks.kernel.default import KernelDefault
 from playbooks.kernel.driver import Kernel
 from playbooks.kernel.params import KernelParams, command_line, cpu_list, cpu_text, with_siblings
 from tests.playbooks.simlab import SimLab
@@ -88,6 +89,16 @@ def test_a_kernel_that_does_not_come_up_is_gone_by_itself(lab: SimLab, legs: Wal
     back, _ = legs.go(replace(held, progress={}), rollback=True)
     assert back.kind is OutcomeKind.DONE, back.reasons
     undone(lab, 2)
+
+
+def test_every_step_may_be_asked_before_the_first_one_acts(lab: SimLab, legs: Walk) -> None:
+    """The engine does so before the drain: what the last step wants is not there yet, and that is no reason to stop."""
+    step, session = legs.made("kernel-default", {"release": NEW}), SimSession(legs.device, lab)
+    look = KernelDefault().precheck(session, step)
+    assert look.seen is Seen.READY, look.reasons
+    with pytest.raises(Refused, match="which was verified"):
+        KernelDefault().apply(session, replace(step, artifact=look.artifact), deadline_s=60)
+    assert not [c for c in lab.journal if c.get("mutated")]
 
 
 def test_a_trial_that_nobody_confirms_goes_back_by_itself(lab: SimLab, legs: Walk) -> None:

@@ -201,6 +201,15 @@ def test_new_kernel_unreachable(fleet: SimFleet) -> None:
     fleet.clear("lang")
 
 
+def test_new_kernel_stands_still(fleet: SimFleet) -> None:
+    """Only a trial does; its end is tests/stories/test_silence_on_sim.py."""
+    fleet.inject("lang", "new_kernel_stands_still")
+    fleet.console("lang", "sudo -n systemctl reboot")
+    fleet.advance(30)
+    assert fleet.state("lang")["reachable"], "a boot that is no trial"
+    fleet.clear("lang")
+
+
 def test_slab_leak(fleet: SimFleet, bly: SshSession) -> None:
     before = fleet.state("bly")["slab_kb"]
     fleet.inject("bly", "slab_leak", rate=1000)
