@@ -178,8 +178,11 @@ class FrrDriver(NetworkDriver):
         """The configuration from before the last commit, also when another connection made it. Raises CommitError."""
         with self._device() as session:
             found = frr_commit.state(session)
-            last = found.pending or found.put_back
-            if last is None and found.last is not None:
+            last = found.pending
+            if found.put_back is not None:  # it did that by itself; whatever came since is not ours to take back
+                if (reason := frr_commit.is_back(session, found.put_back)) is not None:
+                    raise CommitError(str(reason))
+            elif last is None and found.last is not None:
                 last = found.last
                 if (reason := frr_commit.in_force(session, last)) is not None:
                     raise CommitError(str(reason))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from napalm.base.exceptions import CommitConfirmException, CommitError
 
-from fleet.core.model import Reason
+from fleet.core.model import Json, Reason
 from playbooks import confirm, device_templates, frr_change
 from playbooks.base import Answer, Refused, Session
 from playbooks.confirm import STATE, DeadMan
@@ -101,6 +101,11 @@ def commit(session: Session, *, before: str, candidate: str, revert_in: int | No
     failed = _finished(session, commit)
     wrong = frr_change.outcome(before, candidate, running(session))
     if wrong or not failed.ended:
+        if revert_in is not None and confirm.fired(session, commit.man):
+            _wait_for_timer(session, commit)
+            raise CommitError(
+                f"the router put itself back: it was not reached again within {revert_in} s of the change"
+            )
         wrong = (*failed.reasons, *wrong)
         back = put_back(session, commit)
         said = "; ".join(map(str, wrong[:10])) + ("" if back is None else f"; and it did not go back: {back}")
@@ -120,11 +125,17 @@ def _armed(session: Session, commit: Commit, *, within_s: float) -> None:
 
 def _stage(session: Session, commit: Commit, before: str, candidate: str) -> None:
     names = {w: commit.file(w) for w in ("candidate", "before", "result", "writing", "reverting", "reverted")}
-    values = {**names, "reload": " ".join((*RELOAD, "--reload", *OPTIONS)), "startup": frr_change.FRR_CONF}
+    parts = frr_change.stages(before, candidate)
+    stages = {f"stage{number}": text for number, text in enumerate(parts)}
+    values: dict[str, Json] = {
+        **names, "reload": [*RELOAD, "--reload", *OPTIONS], "startup": frr_change.FRR_CONF,
+        "stages": [commit.file(stage) for stage in stages],
+    }  # fmt: skip
     files = {
-        "before": frr_change.filters_first(before), "candidate": frr_change.filters_first(candidate),
+        **stages,
+        "before": frr_change.normal(before), "candidate": frr_change.normal(candidate),
         "revert": device_templates.render("slipway-revert.sh.j2", values),
-        "apply": device_templates.render("slipway-apply.sh.j2", values),
+        "apply": device_templates.render("slipway-frr-apply.sh.j2", values),
     }  # fmt: skip
     for what, text in files.items():
         _put(session, commit.file(what), text)
@@ -229,6 +240,17 @@ def in_force(session: Session, commit: Commit) -> Reason | None:
         return None
     remedy = "Merge the opposite of the change instead."
     return Reason("running configuration", "changed since the last commit", "what that commit made", remedy)
+
+
+def is_back(session: Session, commit: Commit) -> Reason | None:
+    """None when what was there before this commit is what runs, drains aside; the mark of the commit goes then."""
+    before = session.run(["cat", commit.file("before")], root=True)
+    if not before.ok or frr_change.digest(before.out) != frr_change.digest(running(session)):
+        remedy = "See /var/log/frr/frr-reload.log on the router; merge what is missing."
+        wanted = "the configuration from before the commit that put itself back"
+        return Reason("running configuration", "another one", wanted, remedy)
+    session.run(["rm", "-f", PENDING], root=True)
+    return None
 
 
 def _said(subject: str, answer: Answer, wanted: str) -> Reason:

@@ -14,7 +14,8 @@ from playbooks import transport
 from playbooks.base import Device, DeviceError
 from playbooks.facts import driver as facts_driver
 from playbooks.napalm import collect as napalm_collect
-from playbooks.napalm.reach import NoShell
+from playbooks.network_os import NoShell
+from playbooks.platforms import by_getters
 
 WORKERS = 20
 
@@ -26,9 +27,9 @@ def compare(
     routers = {router.name: router for router in Router.objects.filter(name__in=names).reachable()}
 
     def leg(device: Device) -> tuple[str, str, Mapping[str, Json]]:
-        session = NoShell(device) if napalm_collect.by_getters(device) else transport.leg_session(device)
+        session = NoShell(device) if by_getters(device) else transport.leg_session(device)
         key, diff = napalm_collect.compare(session, mode=mode, text=text)
-        seen = napalm_collect.collect if napalm_collect.by_getters(device) else facts_driver.collect
+        seen = napalm_collect.collect if by_getters(device) else facts_driver.collect
         return key, diff, seen(session)
 
     answers = transport.run_shard([r.device() for r in routers.values()], leg, WORKERS) if routers else {}

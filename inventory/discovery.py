@@ -16,8 +16,7 @@ from inventory.storable import storable
 from playbooks import transport
 from playbooks.base import Device, DeviceError
 from playbooks.facts import driver as facts_driver
-from playbooks.napalm import collect as napalm_collect
-from playbooks.napalm.reach import NoShell
+from playbooks.platforms import by_getters
 
 Facts = Mapping[str, Json]
 Done = Callable[[str], None]
@@ -55,7 +54,10 @@ def over_ssh(devices: Sequence[Device], *, workers: int, done: Done) -> Mapping[
 
     def leg(device: Device) -> Facts:
         try:
-            if napalm_collect.by_getters(device):  # the driver connects by itself: there is no shell to ask
+            if by_getters(device):  # the driver connects by itself: there is no shell to ask
+                from playbooks.napalm import collect as napalm_collect  # NAPALM takes half a second to import
+                from playbooks.network_os import NoShell
+
                 return napalm_collect.collect(NoShell(device))
             return facts_driver.collect(transport.leg_session(device))
         finally:

@@ -24,8 +24,9 @@ _SECRET = re.compile(
 _HEADER = re.compile(r"frr version .*|Building configuration\.\.\.|Current configuration:|end")
 # Negations that are configuration by themselves, because what they negate is FRR's default.
 _KEPT_NEGATION = re.compile(
-    r"no (?:bgp .*|neighbor \S+ (?:activate|send-community.*|capability .*)|ip(?:v6)? (?:forwarding|nd .*)|"
-    r"zebra .*|ipv6 ospf6 .*|ip ospf .*|log .*|service .*|link-detect|maximum-paths .*|auto-cost .*)"
+    r"no (?:bgp (?:default .*|ebgp-requires-policy|network import-check|suppress-duplicates|fast-external-failover|"
+    r"hard-administrative-reset|log-neighbor-changes)|neighbor \S+ (?:activate|send-community.*|capability .*)|"
+    r"ip(?:v6)? (?:forwarding|nd .*|nht .*)|zebra .*|link-detect)"
 )
 # A drain sets these and takes them back (playbooks/drain): they come and go between approval and act, and a change
 # that wrote them would be undone by the undrain.
@@ -170,17 +171,27 @@ def _nested(path: Path) -> Node:
     return node
 
 
-def filters_first(config: str) -> str:
-    """The configuration with filters before what uses them, in normal form.
+def stages(before: str, candidate: str) -> tuple[str, ...]:
+    """The candidate in stages for frr-reload.py, in normal form; the last one is the candidate itself.
 
-    frr-reload.py adds in the order of its file, and `show running-config` has `router bgp` first: a neighbour would be
-    given a route map that does not exist yet, which denies everything until it does.
+    It changes what a router has before it adds what is new, and takes blocks away first of all: a neighbour would be
+    given a route map that does not exist yet, or keep one that does not exist any more, and either denies everything.
+    So filters that come are there before what uses them, and filters that go stay until nothing does.
     """
-    nodes = frr_tree.parse(config)
-    filters = tuple(node for node in nodes if _FILTER.match(node.line))
-    at = next((i for i, node in enumerate(nodes) if node.line.startswith("router bgp")), len(nodes))
-    first = tuple(node for node in nodes[:at] if node not in filters)
-    return frr_tree.text((*first, *filters, *(node for node in nodes[at:] if node not in filters)))
+    old, new = frr_tree.parse(before), frr_tree.parse(candidate)
+    what = change(before, candidate)
+    coming = carried(before, Change((), tuple(path for path in what.new if _FILTER.match(path[0]))))
+    lines, kinds = {node.line for node in new}, {frr_tree.kind(node.line) for node in new}
+    going = tuple(
+        node for node in old
+        if _FILTER.match(node.line) and node.line not in lines and frr_tree.kind(node.line) not in kinds
+    )  # fmt: skip
+    made = [normal(before)]
+    for text in (coming, frr_tree.text((*new, *going)), frr_tree.text(new)):
+        found = change(made[-1], text)
+        if found.gone or found.new:
+            made.append(text)
+    return tuple(made[1:])
 
 
 # -- diffs
@@ -255,7 +266,7 @@ def outcome(before: str, candidate: str, now: str) -> tuple[Reason, ...]:
 
 def drained_by_it(what: Change) -> tuple[str, ...]:
     """Statements of a change that belong to a drain: it sets them before and takes them back afterwards."""
-    return tuple(shown(path) for path in (*what.gone, *what.new) if DRAIN.fullmatch(path[-1]))
+    return tuple(shown(path) for path in (*what.gone, *what.new) if DRAIN.fullmatch(path[-1].removeprefix("no ")))
 
 
 def digest(config: str) -> str:

@@ -19,6 +19,7 @@ from playbooks.facts import commands, parse, parse_frr
 from playbooks.facts.params import BaselineParams, SoakParams, VerifyParams
 from playbooks.facts.samples import candidates, choose, few_routes
 from playbooks.facts.text import mapping, whole
+from playbooks.platforms import by_getters
 
 _BATCH_S = 30.0
 # A machine with 40 ports of 64 queues answers some 500 commands of 1 to 25 ms.
@@ -66,6 +67,10 @@ def measure(
     `Step.progress["neighbours"]` (name > measurement); they become the section `neighbours`, which the check
     `rib_fib_neighbours` judges.
     """
+    if by_getters(session.device):
+        from playbooks import network_os  # NAPALM takes half a second to import; few fleets need it
+
+        return network_os.measured(session)
     suite = session.device.suite
     asked, each = commands.measurement(suite, samples=samples, sysctls=sysctls, checks=checks)
     answers = session.batch(asked, per_interface=each, timeout_s=_BATCH_S, root=True)
@@ -76,6 +81,8 @@ def measure_first(session: Session, asked: Sequence[str] = (), *, sysctls: Seque
     """A measurement of everything that also chooses its samples, from routes and peers: three round trips."""
     suite = session.device.suite
     made = measure(session, sysctls=sysctls)
+    if by_getters(session.device):
+        return made
     few = few_routes(made.get("routes"))
     listed = parse.kernel_routes(session.batch(commands.KERNEL_ROUTES, timeout_s=_BATCH_S, root=True)) if few else []
     tried = candidates(asked, parse_frr.peers_reached(made.get("bgp")), listed, full_table=not few)

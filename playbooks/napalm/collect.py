@@ -6,12 +6,10 @@ from typing import Any
 from napalm.base import NetworkDriver
 
 from fleet.core.model import Json
-from playbooks import frr_change
-from playbooks.base import Device, Session
-from playbooks.napalm import reach, render
+from playbooks import frr_change, network_os
+from playbooks.base import Session
+from playbooks.napalm import render
 
-# Read by a shell in one round trip (playbooks/facts); everything else has getters.
-BY_SHELL = frozenset({"linux", "vyos"})
 _FORMAT = 1
 _GETTERS = ("get_facts", "get_interfaces", "get_interfaces_ip", "get_bgp_neighbors", "get_environment")
 _SHOWN = 300
@@ -23,8 +21,8 @@ def collect(session: Session) -> Mapping[str, Json]:
     Raises DeviceError. JSON, free of secrets: configurations are NAPALM's sanitized ones, and redacted again.
     """
     device = session.device
-    name = reach.driver_name(device)
-    with reach.opened(session, name) as driver:
+    name = network_os.driver_name(device)
+    with network_os.opened(session, name) as driver:
         told, unknown = {}, dict[str, Json]()
         for getter in _GETTERS:
             value = _told(driver, getter)
@@ -71,7 +69,7 @@ def compare(session: Session, *, mode: str, text: str, driver: str | None = None
 
     Raises DeviceError; the candidate is discarded whatever happens.
     """
-    with reach.opened(session, reach.driver_name(session.device, driver)) as made:
+    with network_os.opened(session, network_os.driver_name(session.device, driver)) as made:
         try:
             if mode == "replace":
                 made.load_replace_candidate(config=text)
@@ -80,8 +78,3 @@ def compare(session: Session, *, mode: str, text: str, driver: str | None = None
             return render.compare_key(mode, text), frr_change.redacted(made.compare_config() or "")
         finally:
             made.discard_config()
-
-
-def by_getters(device: Device) -> bool:
-    """Is this device one without a shell, read through NAPALM?"""
-    return device.platform not in BY_SHELL

@@ -9,10 +9,10 @@ from napalm.base import NetworkDriver
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
-from playbooks import confirm, frr_change
+from playbooks import confirm, frr_change, network_os
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.confirm import DeadMan
-from playbooks.napalm import reach, render
+from playbooks.napalm import render
 from playbooks.napalm.params import NapalmParams
 
 _AGAIN_S = 1.0
@@ -37,9 +37,9 @@ class Napalm:
 
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = NapalmParams.model_validate(spec.params)
-        name = reach.driver_name(device, params.driver)
-        made = reach.driver_class(device, name)
-        _guarded(params, device, name, confirms=reach.confirms(made))
+        name = network_os.driver_name(device, params.driver)
+        made = network_os.driver_class(device, name)
+        _guarded(params, device, name, confirms=network_os.confirms(made))
         text = render.text_of(params, device, name)
         filled: dict[str, Json] = {"rendered": text}
         if name == "frr":
@@ -59,16 +59,16 @@ class Napalm:
         lines = "\n".join(render.changed_lines(diff))
         expected: dict[str, Json] = {"changes": hashlib.sha256(lines.encode()).hexdigest()}
         return PlannedStep(
-            self.verb, {**spec.params, **filled}, self.reversibility, self.disruptive, diff=diff,
-            commands=_commands(params, name, confirms=reach.confirms(made)), expected=expected,
+            self.verb, {**spec.params, **filled}, self.reversibility, not params.in_service, diff=diff,
+            commands=_commands(params, name, confirms=network_os.confirms(made)), expected=expected,
             estimate_s=self.estimate_s, within_s=2 * params.confirm + 120.0,
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
         """ALREADY when there is nothing to change; UNKNOWN, naming the lines, when it is not what was approved."""
         params, name = _of(step)
-        with reach.opened(session, name, allow_removal=params.allow_removal) as driver:
-            if reach.confirms(type(driver)) and driver.has_pending_commit():
+        with network_os.opened(session, name, allow_removal=params.allow_removal) as driver:
+            if network_os.confirms(type(driver)) and driver.has_pending_commit():
                 found = "a commit that waits for its confirmation"
                 remedy = "Somebody else is at work on it: confirm or take back that commit."
                 return Look(Seen.UNKNOWN, (Reason(step.device.name, found, "no such commit", remedy),))
@@ -86,14 +86,14 @@ class Napalm:
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
         """Load again, compare with what was approved again, commit. A difference is refused before anything is sent."""
         params, name = _of(step)
-        with reach.opened(session, name, allow_removal=params.allow_removal) as driver:
+        with network_os.opened(session, name, allow_removal=params.allow_removal) as driver:
             diff = _loaded(driver, params, name)
             if (reason := render.moved(step.device, step.planned.diff, diff)) is not None:
                 driver.discard_config()
                 raise Refused(reason)
             message = f"Slipway, step napalm on {step.device.name}"
-            if reach.confirms(type(driver)):
-                driver.commit_config(message=message, revert_in=reach.revert_in(name, params.confirm))
+            if network_os.confirms(type(driver)):
+                driver.commit_config(message=message, revert_in=network_os.revert_in(name, params.confirm))
                 return
             if params.revert:
                 confirm.arm(session, _man(step), params.revert, within_s=params.confirm)
@@ -101,7 +101,7 @@ class Napalm:
 
     def observe(self, session: Session, step: Step) -> Look:
         params, name = _of(step)
-        with reach.opened(session, name, allow_removal=params.allow_removal) as driver:
+        with network_os.opened(session, name, allow_removal=params.allow_removal) as driver:
             waits = _waits(driver, session, step, params)
             diff = _loaded(driver, params, name)
             driver.discard_config()
@@ -124,7 +124,7 @@ class Napalm:
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         params, name = _of(step)
-        with reach.opened(session, name, allow_removal=True) as driver:
+        with network_os.opened(session, name, allow_removal=True) as driver:
             if params.undo:
                 driver.load_merge_candidate(config=params.undo)
                 driver.commit_config(message=f"Slipway, rollback of napalm on {step.device.name}")
@@ -136,7 +136,7 @@ class Napalm:
     def observe_rollback(self, session: Session, step: Step) -> Look:
         """DONE when the configuration is the one from before, by its statements, and nothing waits any more."""
         params, name = _of(step)
-        with reach.opened(session, name) as driver:
+        with network_os.opened(session, name) as driver:
             found, waits = _digest(driver, name), _waits(driver, session, step, params)
         wanted = (step.artifact or {}).get("configuration")
         if found == wanted and not waits:
@@ -148,7 +148,7 @@ class Napalm:
 
 def _of(step: Step) -> tuple[NapalmParams, str]:
     params = NapalmParams.model_validate(step.params)
-    return params, reach.driver_name(step.device, params.driver)
+    return params, network_os.driver_name(step.device, params.driver)
 
 
 def _guarded(params: NapalmParams, device: Device, name: str, *, confirms: bool) -> None:
@@ -163,7 +163,7 @@ def _guarded(params: NapalmParams, device: Device, name: str, *, confirms: bool)
 def _commands(params: NapalmParams, name: str, *, confirms: bool) -> tuple[str, ...]:
     load = f"load_{params.mode}_candidate; compare_config"
     if confirms:
-        seconds = reach.revert_in(name, params.confirm)
+        seconds = network_os.revert_in(name, params.confirm)
         return (load, f"commit_config(revert_in={seconds})", "on a new connection: compare_config", *_report(params),
                 "confirm_commit")  # fmt: skip
     armed = (f"timer: put back after {params.confirm:g} s",) if params.revert else ()
@@ -209,7 +209,7 @@ def _man(step: Step) -> DeadMan:
 
 def _waits(driver: NetworkDriver, session: Session, step: Step, params: NapalmParams) -> bool:
     """Does a commit of this step wait for its confirmation?"""
-    if reach.confirms(type(driver)):
+    if network_os.confirms(type(driver)):
         return driver.has_pending_commit()
     if not params.revert or not step.artifact:
         return False
@@ -219,7 +219,7 @@ def _waits(driver: NetworkDriver, session: Session, step: Step, params: NapalmPa
 
 def _confirmed(driver: NetworkDriver, session: Session, step: Step) -> Reason | None:
     """Confirm, and look that nothing waits any more; a reason where it was too late."""
-    if not reach.confirms(type(driver)):
+    if not network_os.confirms(type(driver)):
         return confirm.disarm(session, _man(step))
     driver.confirm_commit()
     if driver.has_pending_commit():

@@ -74,6 +74,7 @@ class NapalmParams(BaseModel):
     undo: str = Field(
         default="", max_length=200_000, description="merged on the way back where the driver has no rollback"
     )
+    in_service: bool = Field(default=False, description="nothing in it moves traffic: it needs no drain")
     allow_removal: bool = Field(default=False, description="FRR: whole routing processes may go")
     # NAPALM calls it a validation source; "validate" is taken by pydantic.
     compliance: Validation = Field(default_factory=list, description="NAPALM's compliance report after the change")

@@ -84,6 +84,14 @@ class PlainDriver(NetworkDriver):
             "fqdn": "r1", "interface_list": ["Ethernet1"],
         }  # fmt: skip
 
+    def get_bgp_neighbors(self) -> Any:
+        peer = {
+            "local_as": 65000, "remote_as": 65001, "remote_id": "192.0.2.9", "is_up": "bgp 65000" in BOX.running,
+            "is_enabled": True, "description": "transit", "uptime": 9,
+            "address_family": {"ipv4": {"received_prefixes": 10, "accepted_prefixes": 10, "sent_prefixes": 5}},
+        }  # fmt: skip
+        return {"global": {"router_id": "192.0.2.1", "peers": {"192.0.2.9": peer}}}
+
     def get_interfaces(self) -> Any:
         one = {"is_up": True, "is_enabled": True, "description": "", "last_flapped": -1.0, "mtu": 1500, "speed": 1e4}
         return {"Ethernet1": {**one, "mac_address": "02:00:00:00:00:01"}}

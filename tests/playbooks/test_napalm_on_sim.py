@@ -204,6 +204,23 @@ def test_a_commit_waits_for_its_confirmation_and_refuses_another(walk: Walk) -> 
         second.confirm_commit()
 
 
+def test_what_came_after_a_commit_that_put_itself_back_is_not_taken_back(walk: Walk) -> None:
+    driver = opened(walk)
+    driver.load_merge_candidate(config=POLICY)
+    driver.commit_config(revert_in=30)
+    walk.lab.wait(45.0)
+    assert not driver.has_pending_commit() and driver.put_back
+    opened(walk).rollback()
+    assert not driver.has_pending_commit() and not driver.put_back, "looked at, and done with"
+    driver.load_merge_candidate(config=POLICY)
+    driver.commit_config(revert_in=30)
+    walk.lab.wait(45.0)
+    walk.lab.ok("bly", "sudo -n vtysh -c 'conf t' -c 'interface eth1' -c 'description by hand'")
+    with pytest.raises(CommitError, match="another one"):
+        opened(walk).rollback()
+    assert "description by hand" in running(walk)
+
+
 def test_what_frr_refuses_changes_nothing_and_leaves_no_candidate_behind(walk: Walk) -> None:
     before, driver = running(walk), opened(walk)
     driver.load_merge_candidate(config="router bgp 65000\n nonsense here\nexit\n")

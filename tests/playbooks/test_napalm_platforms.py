@@ -7,12 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from fleet.core.model import StepSpec
-from playbooks import registry
+from playbooks import network_os, registry
 from playbooks.base import Device, HostKeyRefused, Impossible, Refused, Seen, Step
-from playbooks.napalm import collect, reach
+from playbooks.facts.driver import measure
+from playbooks.napalm import collect
 from playbooks.napalm.params import NapalmParams
-from playbooks.napalm.reach import NoShell
 from playbooks.napalm.render import not_compliant
+from playbooks.network_os import NoShell
 from tests.playbooks import napalm_fake
 from tests.playbooks.napalm_fake import Box, ConfirmingDriver, PlainDriver
 
@@ -26,7 +27,7 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Box:
     made = Box()
     monkeypatch.setattr(napalm_fake, "BOX", made)
     drivers = {"ios": ConfirmingDriver, "eos": ConfirmingDriver, "nxos_ssh": PlainDriver, "junos": ConfirmingDriver}
-    monkeypatch.setattr(reach, "get_network_driver", drivers.__getitem__)
+    monkeypatch.setattr(network_os, "get_network_driver", drivers.__getitem__)
     monkeypatch.setenv("LAB_PASSWORD", "s3cret-of-the-lab")
     return made
 
@@ -115,7 +116,7 @@ def test_what_the_device_refuses_is_told_in_its_words(box: Box) -> None:
 def test_drivers_that_cannot_check_a_host_key_are_refused_and_others_get_the_recorded_one(box: Box) -> None:
     with pytest.raises(Impossible, match="checks no host key"):
         made("junos")
-    with pytest.raises(HostKeyRefused), reach.opened(NoShell(replace(device("ios"), host_key="")), "ios"):
+    with pytest.raises(HostKeyRefused), network_os.opened(NoShell(replace(device("ios"), host_key="")), "ios"):
         pass
     made("eos")
     options = box.opened[-1]
@@ -129,7 +130,16 @@ def test_facts_come_from_getters_and_what_a_driver_lacks_is_named(box: Box) -> N
     assert facts["hostname"] == "r1" and facts["os_version"] == "7.1"
     assert facts["interfaces"]["Ethernet1"]["mac"] == "02:00:00:00:00:01"
     assert "abc123" not in str(facts) and "hostname r1" in facts["routing"]["running_config"]
-    assert facts["unknown"]["get_bgp_neighbors"] == "not told by this driver"
+    assert facts["unknown"]["get_environment"] == "not told by this driver"
+
+
+def test_what_is_measured_of_a_device_without_a_shell_are_its_sessions(box: Box) -> None:
+    measured: Any = measure(NoShell(device("ios")))
+    row = {"state": "Established", "received": 10, "sent": 5, "dropped": None, "name": "transit"}
+    assert measured["bgp"] == {"running": True, "peers": {"ipv4": {"192.0.2.9": row}}}
+    box.running.remove("bgp 65000")
+    measured = measure(NoShell(device("ios")))
+    assert measured["bgp"]["peers"]["ipv4"]["192.0.2.9"]["state"] == "Idle"
 
 
 @pytest.mark.parametrize("getter", ["commit_config", "rollback", "cli", "__class__"])

@@ -12,8 +12,8 @@ from fleet.core.model import Json, StepSpec
 from playbooks import engine, registry
 from playbooks.base import HostKeyRefused, Impossible, Seen, Step, Unsure
 from playbooks.engine import Outcome, OutcomeKind
-from playbooks.napalm.reach import NoShell
 from playbooks.netmiko.params import NetmikoParams
+from playbooks.network_os import NoShell
 from tests.playbooks.cli_device import CliDevice
 
 DRIVER = registry.driver("netmiko")
@@ -24,7 +24,7 @@ ASKED: dict[str, Any] = {
     "has": ["^snmp-server location cage 7$", "synwait-time 5"],
     "arm": ["reload in 5"],
     "disarm": ["reload cancel"],
-    "answer": "4s",
+    "answer": "2s",
 }
 
 

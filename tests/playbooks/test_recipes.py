@@ -39,6 +39,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "nic-settings": {"interface": "eth1", "rings_rx": 4096, "coalesce": "rx-usecs = 50\nadaptive-rx = off"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
     "napalm-config": {"config": "interface eth1\n description from slipway\nexit"},
+    "napalm-device": {"config": "hostname x"},
     "routing-config": {"section": "descriptions", "template": "peer-descriptions"},
 }
 
@@ -87,6 +88,9 @@ def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> No
     verbs = [step.verb for step in recipe.steps if not step.verb.startswith("probe")]
     if name == "ucs-user-ack":  # the one that disturbs nothing: nobody is drained for it
         assert verbs == ["baseline", "ucs-user-ack", "verify"] and not registry.driver("ucs-user-ack").disruptive
+        return
+    if name == "napalm-device":  # nobody can drain it: what it does in service is said, and undone when sessions fall
+        assert verbs == ["baseline", "napalm", "verify"] and recipe.steps[1].params["in_service"] is True
         return
     assert verbs[:2] == ["baseline", "drain"]
     assert verbs.index("verify") < verbs.index("undrain") and "soak" in verbs

@@ -90,7 +90,7 @@ def test_napalms_own_suite_passes_on_a_live_router(ring: netns.Lab) -> None:
 
 
 def test_a_bgp_policy_on_all_frr_routers_and_the_one_it_cuts_off_puts_itself_back(
-    stage: Stage, managed_by_a_route: None
+    managed_by_a_route: None, stage: Stage
 ) -> None:
     before = vtysh(CUT, "show running-config")
     inputs = {"config": POLICY, "confirm": "20s", "soak": "2s"}

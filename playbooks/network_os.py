@@ -1,4 +1,4 @@
-"""Opens a NAPALM driver for a device, with a checked host key: over the open session where the driver is ours."""
+"""Network operating systems through NAPALM: their drivers, opened with a checked host key, and what getters measure."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from napalm.base import NetworkDriver, exceptions, get_network_driver
 
-from fleet.core.model import Reason
+from fleet.core.model import Json, Reason
 from playbooks import cli_login
 from playbooks.base import (
     Answer,
@@ -129,3 +129,42 @@ def _as_device_errors(device: Device) -> Iterator[None]:
 def _why(device: Device, error: Exception, wanted: str) -> Reason:
     said = " ".join(str(error).split())[:300] or type(error).__name__
     return Reason(f"NAPALM on {device.name}", said, wanted)
+
+
+def measured(session: Session) -> dict[str, Json]:
+    """A measurement of a device without a shell, for `fleet.core.checks`: its BGP sessions, and nothing else."""
+    with opened(session, driver_name(session.device)) as driver:
+        try:
+            tables = driver.get_bgp_neighbors()
+        except NotImplementedError:
+            return {"version": 1, "bgp": None, "unknown": {"bgp": "not told by this driver"}}
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            AttributeError,
+        ) as error:  # of what it parses
+            return {"version": 1, "bgp": None, "unknown": {"bgp": f"{type(error).__name__}: {error}"[:160]}}
+    peers: dict[str, dict[str, Json]] = {}
+    for vrf, table in tables.items():
+        for address, peer in table.get("peers", {}).items():
+            name = address if vrf == "global" else f"{address} in {vrf}"
+            for family, counts in peer.get("address_family", {}).items():
+                peers.setdefault(str(family)[:20], {})[name] = _session(peer, counts)
+    told: Json = {"running": bool(tables), "peers": peers}
+    return {"version": 1, "bgp": told, "unknown": {}}
+
+
+def _session(peer: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Json]:
+    up, enabled = peer.get("is_up") is True, peer.get("is_enabled") is not False
+    return {
+        "state": "Established" if up else "Idle" if enabled else "Idle (Admin)",
+        "received": _count(counts.get("received_prefixes")), "sent": _count(counts.get("sent_prefixes")),
+        "dropped": None, "name": str(peer.get("description") or "")[:160],
+    }  # fmt: skip
+
+
+def _count(value: Any) -> int | None:
+    """NAPALM says -1 for what is not told."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
