@@ -39,9 +39,6 @@ DRIVERS: Mapping[str, str] = {
     "ucs-user-ack": "playbooks.ucs.maintenance:UserAck",
     "undrain": "playbooks.drain.undrain:Undrain",
     "verify": "playbooks.facts.driver:Verify",
-    "vpp": "playbooks.vpp.driver:Vpp",
-    "vpp-change": "playbooks.vpp.change:VppChange",
-    "vpp-sessions": "playbooks.vpp.sessions:VppSessions",
     "vyos-default": "playbooks.vyos.default:VyosDefault",
     "vyos-image": "playbooks.vyos.driver:VyosImage",
 }

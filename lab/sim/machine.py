@@ -25,10 +25,10 @@ from lab.sim import (
     software,
     systemd,
     vtysh,
-)
-from lab.sim.behaviours import Behaviour, Kind, active, take
     vyos,
     vyos_config,
+)
+from lab.sim.behaviours import Behaviour, Kind, active, take
 from lab.sim.network import Network
 from lab.sim.reply import Context, Reply
 from lab.sim.router import Event, Router
@@ -69,6 +69,9 @@ HANDLERS: Mapping[str, Handler] = {
     "grep": linux.grep,
     "devlink": lambda ctx, argv: Reply('{"info":{}}\n'),
     **discovery.SCRIPTS,
+    **sdboot.SCRIPTS,
+    **vyos.SCRIPTS,
+    **vyos_config.SCRIPTS,
     "slipway-queues": queues.queues,
     "slipway-siblings": queues.siblings,
     "hostname": lambda ctx, argv: Reply(ctx.router.name + "\n"),
@@ -76,9 +79,6 @@ HANDLERS: Mapping[str, Handler] = {
     "nproc": lambda ctx, argv: Reply("8\n"),
     "slipway-probe": probing.probe,
     "tail": linux.cat_tail,
-    **sdboot.SCRIPTS,
-    **vyos.SCRIPTS,
-    **vyos_config.SCRIPTS,
     "printenv": linux.printenv,
     "date": linux.date,
     "modinfo": software.modinfo,
@@ -151,6 +151,7 @@ class Machine:
                 before = router.flags
                 for argv in router.boot(due):
                     self._run(argv, root=True, now=due)
+                router.refresh(due)
                 self.note(
                     "boot", at=round(due, 4), boot=router.boots, kernel=router.kernel, flags=router.flags != before
                 )
@@ -158,7 +159,6 @@ class Machine:
                 router.start_daemons(due)
                 self.note("daemons", at=round(due, 4), starts=router.daemon_starts)
             case "timer":
-                router.refresh(due)
                 timer = router.timers.pop(event.arg, None)
                 if timer is not None:
                     reply = self._run(timer.argv, root=True, now=due)

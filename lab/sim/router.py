@@ -19,7 +19,8 @@ from lab.sim.work import CPUS, Work
 PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
 _SEED = uuid.UUID("7f3d0c52-5a1e-4a6b-9d62-51f0a7c1be0e")
-_MAX_METRIC, KERNELS = "max-metric router-lsa administrative", ("6.1.0-55-amd64", "6.1.0-56-amd64")
+_MAX_METRIC = "max-metric router-lsa administrative"
+KERNELS = ("6.1.0-55-amd64", "6.1.0-56-amd64")
 
 
 @dataclass(frozen=True)
@@ -272,11 +273,11 @@ class Router:
         self.powered, self.daemons_at = False, None
         self.timers.clear()
         self.events = [e for e in self.events if e.what == "boot"]
+        still = active(self.behaviours, Kind.NEW_KERNEL_STANDS_STILL) is not None and self.loader.take(self.files)[1]
         if self.stays_off:
             self.events.clear()
         elif not still and take(self.behaviours, Kind.REBOOT_NEVER_RETURNS, "reboot") is None:
             unreachable = active(self.behaviours, Kind.NEW_KERNEL_UNREACHABLE) is not None
-        still = active(self.behaviours, Kind.NEW_KERNEL_STANDS_STILL) is not None and self.loader.take(self.files)[1]
             stands = self.loader.stands(self.files, self.enabled) if unreachable else 0.0
             self.plan(now + self.timing.boot_s + stands, "boot")
 
