@@ -13,7 +13,7 @@ from fleet.changes import repair_requests
 from fleet.changes.models import Change
 from fleet.changes.models.repairs import RepairRequest
 from fleet.core.states import ChangeState
-from inventory.models import Observation, Router, digest_of
+from inventory.models import Drift, Observation, Router, digest_of
 from tests.changes import builders
 from tests.inventory import scene
 
@@ -143,11 +143,16 @@ def test_the_button_writes_a_request_and_the_engine_drafts(ten: list[Router], dr
 
 
 def test_what_no_recipe_repairs_is_left_with_its_reason(ten: list[Router], drafter: Client) -> None:
+    dekker = Router.objects.get(name="dekker")
+    Drift.objects.create(
+        router=dekker, setting="routing.suite", wanted="bird", found="frr", profile="x", since=clock.now()
+    )
     response = drafter.post("/inventory/drift/repair", {"device": "dekker"})
     repair_requests.take_up(clock.now())
     page = words(drafter.get(response["Location"]))
-    assert "No recipe repairs nic.rings.rx yet" in page
-    assert not Change.objects.exists()
+    assert "No recipe repairs routing.suite as it is wanted here" in page
+    revision = Change.objects.get().revision
+    assert revision is not None and revision.recipe == "nic-settings", "rings are repaired"
 
 
 def test_a_worker_that_died_in_it_is_followed_by_another(ten: list[Router], drafter: Client) -> None:
