@@ -50,6 +50,7 @@ def running(now: datetime) -> None:
     builders.begin(run, ["bly"], now - timedelta(minutes=19))
     builders.walk(run, "bly", now - timedelta(minutes=19), step_s=40)
     probed(run, "bly", now - timedelta(minutes=14))
+    looked("bly", now)
     builders.begin(run, ["aebi"], now - timedelta(minutes=13))
     builders.walk(run, "aebi", now - timedelta(minutes=13), until="soak", step_s=50)
     builders.begin(run, ["dekker"], now - timedelta(seconds=95))
@@ -71,8 +72,10 @@ def probed(run: "Run", name: str, at: datetime) -> None:
     quiet = [0.41 + 0.013 * (n % 9) for n in range(100)]
     ways = [("lang", "ipv4", "10.255.77.1"), ("wells", "ipv6", "2001:db8:ff::1"), ("slipway", "ipv4", "10.255.77.1")]
     pairs = [Pair(source, name, family, address) for source, family, address in ways]
+    through = [[source] if source == "lang" else [source, "lang"] for source, _, _ in ways]
     before = [
-        Probed(pair, counted(100, quiet), (pair.source, "lang", name), (name, "lang", pair.source)) for pair in pairs
+        Probed(pair, counted(100, quiet), (*way, name), (name, *reversed(way)))
+        for pair, way in zip(pairs, through, strict=True)
     ]
     after = [before[0], Probed(pairs[1], counted(100, quiet[:88]), ("wells", "lang", name), (name, "aebi", "wells"))]
     doubt = Reason(f"{pairs[2]}, the way back", "not known", "the same way as there")
@@ -92,6 +95,23 @@ def probed(run: "Run", name: str, at: datetime) -> None:
         planned={**last.planned, "verb": "probe-again", "diff": "", "commands": []}, due_at=None,
         first_claimed_at=at, ended_at=at + timedelta(seconds=14), data={**rows, "results": results, "tries": 1},
     )  # fmt: skip
+
+
+def looked(name: str, now: datetime) -> None:
+    """Looks at queues: all on one before its change, spread after it, one that lacks queues."""
+    from inventory.models import QueueLook, Router
+    from tests.changes.test_rss_doctor import flows, kept
+
+    router = Router.objects.get(name=name)
+    spread = {n: 4000 + 700 * (n % 3) for n in range(8)}
+    for minutes, packets, lost in (
+        (60, {0: 9000, **dict.fromkeys(range(1, 8), 3)}, 0),
+        (9, spread, 0),
+        (2, spread, 5000),
+    ):
+        row = kept(router, queues=8, packets=packets, lost=lost, soft=0.99 if lost else 0.2, flows=flows(20))
+        at = now - timedelta(minutes=minutes)
+        QueueLook.objects.filter(pk=row.pk).update(asked_at=at, ended_at=at)
 
 
 def stuck(now: datetime) -> None:
@@ -171,6 +191,7 @@ def everything(now: datetime) -> None:
     from tests.browser import rooms_scene
 
     inventory(now)
+    rooms_scene.offered(now)  # before there are windows that would hold it
     rooms(now)
     rooms_scene.asked(now)
     rooms_scene.revised(now)

@@ -1,4 +1,4 @@
-"""`ethtool -L` for real on a card with several queues, under traffic, through the kind `nic`: two namespaces, one wire."""
+"""`ethtool -L` for real on a card with several queues, under traffic, through the kind `nic`: two namespaces."""
 
 import os
 import socket

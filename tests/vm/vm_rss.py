@@ -32,7 +32,7 @@ from tests.playbooks.scripted import step
 NAME, TAP, MAC = "rosing", "t-rss", "52:54:00:77:fe:00"
 HOST, ADDRESS = "198.18.79.1", "198.18.79.2"
 DEVICE = "eth0"
-FLOWS, EACH = 240, 50
+QUEUES, FLOWS, EACH = 2, 240, 50
 # Packets that are not ours (SSH, ARP, neighbour discovery) between two looks: some hundred of 12,000.
 OTHERS = 0.03
 
@@ -172,8 +172,10 @@ def carried_out(at: Session, params: dict[str, Any]) -> tuple[Kind, Step]:
 
 def test_a_table_of_a_real_card_is_set_right_and_its_spread_is_what_was_predicted(machine: Machine) -> None:
     at = session()
-    assert at.run(["ethtool", "-L", DEVICE, "combined", "4"], root=True).ok
-    skewed = at.run(["ethtool", "-X", DEVICE, "weight", "6", "1", "1", "0"], root=True)
+    # As many as processors. More, by ethtool -L, and virtio_net of 6.1 tells the host of them but not its RSS: what the
+    # table gives to the third ends on the first (measured: 1,400 of 1,400 packets).
+    assert reading.look(at)["interfaces"][DEVICE]["queues"] == QUEUES
+    skewed = at.run(["ethtool", "-X", DEVICE, "weight", "7", "1"], root=True)
     assert skewed.ok, skewed.err
     bad = examined(at, 1)
     print("skewed by hand:", shown(bad))
@@ -182,11 +184,11 @@ def test_a_table_of_a_real_card_is_set_right_and_its_spread_is_what_was_predicte
     (repair,) = bad.repairs
     assert repair.inputs["spread"] is True
 
-    kind, held = carried_out(at, {"interface": DEVICE, "queues": 4, "spread": True})
+    kind, held = carried_out(at, {"interface": DEVICE, "queues": QUEUES, "spread": True})
     good = examined(at, 2)
     print("even, by nic:", shown(good))
     as_predicted(good)
-    assert good.seen is not None and good.seen.effective > 3.4
+    assert good.seen is not None and good.seen.effective > 1.9
 
     kept(kind, held)
 
