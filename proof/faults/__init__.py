@@ -1,0 +1,1 @@
+"""Thousands of injected faults, judged from the devices' own logs."""
