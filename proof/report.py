@@ -1,68 +1,107 @@
-"""docs/proof.md: one section per claim, each written by the run that measured it and by nothing else."""
+"""Writes docs/proof.md: one section per claim, replaced only by a run of that claim's own command.
 
-import os
-import platform
+write("faults", [Row("runs judged", "2,000", "2,000", holds=True)], seed=7)      a table, machine, versions, date
+"""
+
 import re
-from collections.abc import Sequence
-from datetime import datetime
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "proof.md"
-FIGURES = ROOT / "var" / "proof"  # what the runs leave behind, one file each
-# Claim -> its heading, in the order of the page. The target of the Makefile is `make proof-CLAIM`.
-CLAIMS = {
-    "faults": "Faults",
-    "restore": "Backup and restore",
-    "scale": "Scale",
-    "peers": "Beside Ansible and a script",
-    "long": "Long run",
-    "security": "Security",
-}
-_HEAD = """# Proof
+from fleet import clock
+from tests.bench import machine
 
-Each section is written by its own `make proof-*` and replaced by its next run only: machine, versions, seed and date
-stand with the figures. What fell short is said as such.
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof.md"
+# Claim: its heading, its command, what is claimed. In the order of the page.
+CLAIMS: Mapping[str, tuple[str, str, str]] = {
+    "faults": (
+        "Faults",
+        "make proof-faults",
+        "Whatever dies, is lost or lies in the middle of a change, judged from outside by what the devices saw: no "
+        "step that must not be repeated is repeated, never more is drained than the budget, nothing stays drained "
+        "unsaid.",
+    ),
+    "restore": (
+        "Backup and restore",
+        "make proof-restore",
+        "A database restored from an hour ago finds changes half done: it looks and holds, and repeats nothing.",
+    ),
+    "long": (
+        "Long run",
+        "make proof-long",
+        "Under continuous changes with faults, memory, file descriptors, connections and rows are flat or explained.",
+    ),
+    "scale": (
+        "Scale",
+        "make proof-scale",
+        "Ten thousand devices: the cost grows with the work and no faster, waiting costs nothing, more workers help.",
+    ),
+    "peers": (
+        "Beside what users would take instead",
+        "make proof-peers",
+        "The same change over the same SSH targets by Slipway, by ansible-core and by a nornir and netmiko script.",
+    ),
+    "security": (
+        "Security",
+        "make proof-security",
+        "What attackers of the [threat model](security.md) try, tried; what they reach.",
+    ),
+}
+INTRODUCTION = """# Proof
+
+One command for each claim; each writes its own section here, with what it was measured on. What fell short stands in
+the table as such. Figures of another machine are other figures: run the command on yours.
 """
 
 
-def machine() -> str:
-    """What it was measured on, in one line."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    memory = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal")) / 2**20
-    names = ("django", "celery", "nornir", "netmiko", "paramiko")
-    said = ", ".join(f"{name} {version(name)}" for name in names)
-    python = platform.python_version()
-    return f"{os.cpu_count()} cores, {memory:.1f} GiB, kernel {platform.release()}, Python {python}, {said}"
+@dataclass(frozen=True)
+class Row:
+    """One line of a claim's table. `holds` None: a figure without a bound."""
+
+    what: str
+    found: str
+    wanted: str = ""
+    holds: bool | None = None
+
+    @property
+    def verdict(self) -> str:
+        return {None: "", True: "holds", False: "**falls short**"}[self.holds]
 
 
-def write(claim: str, body: Sequence[str], *, command: str, at: datetime, seed: str = "none", where: str = "") -> None:
-    """Put this section in the place of its last one. `where`: more about the machine, such as who else used it."""
-    head = [
-        f"## {CLAIMS[claim]}",
-        "",
-        f"`{command}`, seed {seed}, {at:%Y-%m-%d}. {machine()}{'; ' + where if where else ''}.",
-        "",
-    ]
-    sections = read()
-    sections[claim] = "\n".join([*head, *body]).rstrip() + "\n"
-    PAGE.write_text("\n".join([_HEAD, *(sections[name] for name in CLAIMS if name in sections)]))
+def write(claim: str, rows: Sequence[Row], *, seed: int | None = None, words: str = "", page: Path = PAGE) -> str:
+    """Replace the section of this claim, keep the others as they are; returns the section."""
+    section = _section(claim, rows, seed=seed, words=words)
+    have = _sections(page)
+    texts = [section if name == claim else have.get(name, _unrun(name)) for name in CLAIMS]
+    page.write_text("\n".join([INTRODUCTION, *texts]), encoding="utf-8")
+    return section
 
 
-def read() -> dict[str, str]:
-    """Claim -> its section as it stands on the page."""
-    if not PAGE.exists():
-        return {}
-    parts = re.split(r"(?m)^(?=## )", PAGE.read_text())
-    by_heading = {part.splitlines()[0][3:]: part.rstrip() + "\n" for part in parts[1:]}
-    return {claim: by_heading[heading] for claim, heading in CLAIMS.items() if heading in by_heading}
+def _sections(page: Path) -> dict[str, str]:
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    found = re.finditer(r"^<!-- (\w+) -->\n.*?^<!-- /\1 -->\n", text, re.MULTILINE | re.DOTALL)
+    return {m[1]: m[0] for m in found}
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """A table; columns after the first are numbers."""
-    return [
-        "| " + " | ".join(head) + " |",
-        "|---|" + "---:|" * (len(head) - 1),
-        *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows),
-    ]
+def _framed(claim: str, body: Sequence[str]) -> str:
+    title, command, claimed = CLAIMS[claim]
+    head = [f"<!-- {claim} -->", f"## {title}", "", f"`{command}`. {claimed}", ""]
+    return "\n".join([*head, *body, f"<!-- /{claim} -->"]) + "\n"
+
+
+def _unrun(claim: str) -> str:
+    return _framed(claim, ["Not run yet.", ""])
+
+
+def _section(claim: str, rows: Sequence[Row], *, seed: int | None, words: str) -> str:
+    on = {name: str(value) for name, value in machine.about().items()}
+    cores, memory, kernel = on.pop("cores"), on.pop("memory_gib"), on.pop("kernel")
+    where = f"{cores} cores, {memory} GiB, Linux {kernel}; " + ", ".join(f"{n} {v}" for n, v in on.items())
+    when = f"{clock.now():%Y-%m-%d}" + (f", seed {seed}" if seed is not None else "")
+    table = ["| what | found | wanted | |", "|---|---|---|---|"]
+    table += ["| " + " | ".join(_cell(c) for c in (r.what, r.found, r.wanted, r.verdict)) + " |" for r in rows]
+    return _framed(claim, [f"Measured {when}: {where}.", "", *table, "", *([words, ""] if words else [])])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").strip()

@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
         bad, began = 0, time.monotonic()
         for number in range(first, first + many):
             line, journal = _one(scenes, number, seed=options.seed, sweep=options.sweep)
+            line["sabotage"] = options.sabotage
             bad += bool(line["wrong"])
             if options.into:
                 with open(options.into, "a") as file:

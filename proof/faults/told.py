@@ -5,22 +5,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from fleet import clock
 from proof import report
+from proof.report import Row
 
-FOLDER = report.FIGURES / "faults"
-JUDGED = """\
-Whole runs of the engine on simulated routers, judged from outside: from the journal of what reached each device, the
-state it is in at the end, and plain SQL; nothing of the engine is asked. Asked of each run: no command that must not
-be repeated was (restart of a router or its daemons, any change that stands already), never more drained than the
-budget in all and in a failure domain, nothing disrupted while it carried traffic, nothing undrained before it was
-seen converged, nothing left drained without being `stuck` and somebody told, the run ended and every target with it,
-what the rows say of a device is what it is, the chain of events whole.
+FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "faults"
+WORDS = """\
+Whole runs of the engine over simulated routers, three routers each, judged from outside: from the journal of what reached
+each device, the state it is in at the end, and plain SQL. The judge (`proof/faults/judge.py`, `lab/sim/oracle.py`)
+imports nothing of the engine.
 
-The ticks, legs, transitions and sessions are those of production, on a real database. The clock, the broker and the
-channel below an SSH session are simulated, so that a run of minutes takes a second and a seed repeats it: `python -m
-proof.faults --seed S --only RUN --tell` (`--sweep` for the deaths one by one). Several workers, beats and controllers
-take turns at every request, commit and look into the database."""
+Ticks, legs, transitions and sessions are those of production, on a real database. The clock, the broker and the channel
+below an SSH session are simulated, so that minutes take a second and a seed repeats them: several workers, beats and
+controllers take turns at every request, every commit and every look into the database. One run again, with all that
+reached the devices: `python -m proof.faults --seed S --only RUN --tell`, with `--sweep` for the deaths one by one.
+`--sabotage` takes one rule away from the engine first; the judge must see it. Real processes, a real Redis and a real SSH
+server die in `tests/crash`, real routers in the stories of the ring."""
 
 
 def lines(folder: Path = FOLDER) -> list[dict[str, Any]]:
@@ -29,41 +28,55 @@ def lines(folder: Path = FOLDER) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
         for text in path.read_text().splitlines():
             row = json.loads(text)
-            found[row["database"], row["seed"], row["sweep"], row["run"]] = row
+            found[row.get("sabotage", ""), row["database"], row["seed"], row["sweep"], row["run"]] = row
     return list(found.values())
 
 
-def told(rows: list[dict[str, Any]]) -> list[str]:
-    """The body of the section."""
-    runs = Counter((r["database"], "one death at each commit and request" if r["sweep"] else "drawn") for r in rows)
+def table(rows: list[dict[str, Any]]) -> list[Row]:
+    """What the runs came to."""
+    whole = [r for r in rows if not r.get("sabotage")]
+    wrong = [r for r in whole if r["wrong"]]
+    made = [Row("runs judged", f"{len(whole):,}", "2,000", holds=len(whole) >= 2000)]
+    made += [Row("of them wrong", str(len(wrong)), "0", holds=not wrong)]
+    runs = Counter((r["database"], r["sweep"]) for r in whole)
+    for (database, sweep), n in sorted(runs.items()):
+        what = "a worker killed at each commit and before each request" if sweep else "one to five faults, drawn"
+        made.append(Row(f"on {database}: {what}", f"{n:,}"))
+    for what, key in (("changes ended", "state"), ("routers ended", "targets")):
+        values = [r[key] for r in whole] if key == "state" else [s for r in whole for s in r[key].values()]
+        said = ", ".join(f"{s.replace('_', ' ')} {n:,}" for s, n in Counter(values).most_common())
+        made.append(Row(what, said))
+    made.append(Row("processes killed", f"{sum(r['deaths'] for r in whole):,}"))
+    made.append(Row("CPU of a run", f"{sum(r['cpu_s'] for r in whole) / max(len(whole), 1):.1f} s"))
     kinds, bad = Counter[str](), Counter[str]()
-    for row in rows:
+    for row in whole:
         for kind in set(row["kinds"]):
             kinds[kind] += 1
             bad[kind] += bool(row["wrong"])
-    states = Counter(r["state"] for r in rows)
-    targets = Counter(s for r in rows for s in r["targets"].values())
-    wrong = [r for r in rows if r["wrong"]]
-    body = [JUDGED, "", f"**{len(rows)} runs, {len(wrong)} wrong.**", ""]
-    body += report.table(("runs", "database", "number"), [(k, d, n) for (d, k), n in sorted(runs.items())])
-    ended = ", ".join(f"{s.replace('_', ' ')} {n}" for s, n in states.most_common())
-    were = ", ".join(f"{s.replace('_', ' ')} {n}" for s, n in targets.most_common())
-    cpu = sum(r["cpu_s"] for r in rows) / max(len(rows), 1)
-    deaths = sum(r["deaths"] for r in rows)
-    body += ["", f"Changes ended: {ended}. Routers: {were}. {deaths} processes died. {cpu:.1f} s of CPU a run.", ""]
-    body += report.table(
-        ("went wrong in a run", "runs", "of them judged wrong"), [(k, n, bad[k]) for k, n in kinds.most_common()]
-    )
-    for row in wrong[:20]:
+    made += [
+        Row(f"runs with: {k}", f"{n:,}, wrong {bad[k]}", "wrong 0", holds=not bad[k]) for k, n in kinds.most_common()
+    ]
+    for how in sorted({r["sabotage"] for r in rows if r.get("sabotage")}):
+        some = [r for r in rows if r.get("sabotage") == how]
+        seen = sum(bool(r["wrong"]) for r in some)
+        made.append(
+            Row(f"engine broken on purpose: {how}", f"seen in {seen} of {len(some)} runs", "seen", holds=seen > 0)
+        )
+    return made
+
+
+def words(rows: list[dict[str, Any]]) -> str:
+    """The text below the table, with the runs that were wrong."""
+    told = [WORDS]
+    for row in [r for r in rows if r["wrong"] and not r.get("sabotage")][:20]:
         again = f"--seed {row['seed']} --only {row['run']}{' --sweep' if row['sweep'] else ''}"
-        body += ["", f"- `{again}`, {row['story']}: {'; '.join(row['wrong'][:3])} ({', '.join(row['faults'])})"]
-    return body
+        told.append(f"- `{again}`, {row['story']}: {'; '.join(row['wrong'][:3])} ({', '.join(row['faults'])})")
+    return "\n\n".join(told)
 
 
 def main() -> None:
     rows = lines()
-    seeds = ", ".join(sorted({str(r["seed"]) for r in rows}))
-    report.write("faults", told(rows), command="make proof-faults", at=clock.now(), seed=seeds)
+    report.write("faults", table(rows), seed=min((r["seed"] for r in rows), default=None), words=words(rows))
 
 
 if __name__ == "__main__":
