@@ -39,13 +39,16 @@ DRIVERS: Mapping[str, str] = {
     "ucs-user-ack": "playbooks.ucs.maintenance:UserAck",
     "undrain": "playbooks.drain.undrain:Undrain",
     "verify": "playbooks.facts.driver:Verify",
+    "vpp": "playbooks.vpp.driver:Vpp",
+    "vpp-change": "playbooks.vpp.change:VppChange",
+    "vpp-sessions": "playbooks.vpp.sessions:VppSessions",
     "vyos-default": "playbooks.vyos.default:VyosDefault",
     "vyos-image": "playbooks.vyos.driver:VyosImage",
 }
 
 # Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
 # can still be reached. All others may be looked at again over the connection that is open.
-OWN_CONNECTION = frozenset({"driver", "napalm", "netmiko", "routing"})
+OWN_CONNECTION = frozenset({"driver", "napalm", "netmiko", "nic", "routing", "sysctl", "vpp"})
 
 
 def verbs() -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     BGP_NEVER_CONVERGES = "bgp_never_converges"
     LOSES_OSPF6_LSAS_AFTER_RESTART = "loses_ospf6_lsas_after_restart"
     MGMT_CUT = "mgmt_cut"
+    VPP_HANGS = "vpp_hangs"
     TOOL_FAILS = "tool_fails"
     FLASH_POWER_LOST = "flash_power_lost"
     FLASH_FAILS = "flash_fails"
@@ -71,6 +72,7 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.BGP_NEVER_CONVERGES: frozenset(),
     Kind.LOSES_OSPF6_LSAS_AFTER_RESTART: frozenset(),
     Kind.MGMT_CUT: frozenset({"match"}),
+    Kind.VPP_HANGS: frozenset(),
     Kind.TOOL_FAILS: frozenset({"match"}),
     Kind.FLASH_POWER_LOST: frozenset(),
     Kind.FLASH_FAILS: frozenset(),

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 
-from lab.sim import blade
+from lab.sim import blade, vppsystem
 from lab.sim.bootfiles import DEFAULT_LINK, LINKS
 from lab.sim.ethtool import bus, ethtool
 from lab.sim.queues_set import cpu_of
@@ -155,4 +155,5 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-nic-state": nic,
     "slipway-nic-link": nic_link,
     "slipway-last-words": last_words,
+    "slipway-vpp": vppsystem.facts,
 }

@@ -7,6 +7,7 @@ from typing import Any
 from lab.sim import startup
 from lab.sim.reply import Context
 from lab.sim.routing import Hop, lookup
+from lab.sim.topology import Port
 
 DAEMONS = ("zebra", "bgpd", "ospfd", "ospf6d", "staticd", "bfdd")
 
@@ -81,11 +82,17 @@ def bgp_summary(ctx: Context) -> str:
     return dump({"ipv4Unicast": bgp_family(ctx, 4), "ipv6Unicast": bgp_family(ctx, 6)})
 
 
+def _passive(ctx: Context, port: Port, line: str) -> bool:
+    """Does one of both ends of a core link announce it without wanting a neighbour there?"""
+    ends = ((ctx.router, port.ifname), (ctx.net.routers[port.peer], port.remote_ifname))
+    return any(end.frr is not None and end.frr.has(f"interface {name}", line) for end, name in ends)
+
+
 def ospf_neighbor(ctx: Context) -> str:
     found: dict[str, list[dict[str, Any]]] = {}
     for port in ctx.router.ports:
         since = None if port.external else ctx.net.adjacent_since(ctx.router, port, ctx.now)
-        if since is None:
+        if since is None or _passive(ctx, port, "ip ospf passive"):
             continue
         up, dead = ctx.now - since, 30000 + int(ctx.now * 1000) % 9999
         row: dict[str, Any] = {
@@ -108,7 +115,7 @@ def ospf6_neighbor(ctx: Context) -> str:
     rows = []
     for port in ctx.router.ports:
         since = None if port.external else ctx.net.adjacent_since(ctx.router, port, ctx.now)
-        if since is None:
+        if since is None or _passive(ctx, port, "ipv6 ospf6 passive"):
             continue
         row = {"neighborId": ctx.net.routers[port.peer].spec.router_id, "priority": 1}
         row |= {"deadTime": f"00:00:{30 + int(ctx.now) % 10}", "state": "Full", "ifState": "PointToPoint"}

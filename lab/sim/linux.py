@@ -168,7 +168,8 @@ def _link_set(ctx: Context, ifname: str, *, up: bool) -> Reply:
 def _chosen(ctx: Context, words: Sequence[str]) -> list[Nic]:
     lo = Nic("lo", "", "00:00:00:00:00:00", {}, {}, mtu=65536)
     named = [w for w in words[2:] if w != "dev"]
-    return [nic for nic in (lo, *ctx.router.nics.values()) if not named or nic.ifname in named]
+    here = [nic for name, nic in ctx.router.nics.items() if name not in ctx.router.vpp.taken]
+    return [nic for nic in (lo, *here) if not named or nic.ifname in named]
 
 
 def _link(ctx: Context, nic: Nic, *, stats: bool = False) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def _addresses(ctx: Context, nic: Nic) -> list[dict[str, Any]]:
     pairs: list[tuple[str, int]] = []
     if nic.ifname == "lo":
         pairs = [("127.0.0.1", 8), (ctx.router.spec.router_id, 32), ("::1", 128), (ctx.router.spec.loopback6, 128)]
-    for port in (p for p in ctx.router.ports if p.ifname == nic.ifname):
+    for port in (p for p in ctx.router.ports if p.ifname == nic.ifname and p.ifname not in ctx.router.vpp.deleted):
         pairs = [(port.local4, 30), (port.local6, 64)]
     forever = {"valid_life_time": 4294967295, "preferred_life_time": 4294967295}
     return [

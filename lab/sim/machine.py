@@ -24,6 +24,7 @@ from lab.sim import (
     sdboot,
     software,
     systemd,
+    vppsystem,
     vtysh,
     vyos,
     vyos_config,
@@ -314,6 +315,9 @@ class Machine:
             return linux.put(ctx, argv[1], stdin, mode=argv[2])
         if name == "sh" and list(argv[1:2]) == ["/var/lib/slipway/nic-cpus"]:
             return queues_set.pin(ctx, list(argv))
+        around = vppsystem.around(ctx, [name, *argv[1:]])
+        if around is not None:
+            return around if isinstance(around, Reply) else self._run(around, root=root, now=now, router=router)
         if name in ("sh", "dash", "bash") and len(argv) > 1 and not argv[1].startswith("-"):
             return self._script(ctx, argv[1])
         if name == "bird" and "-p" in argv:

@@ -14,6 +14,7 @@ from lab.sim.installed import Software
 from lab.sim.loader import Loader, died
 from lab.sim.nvm import Nvm
 from lab.sim.topology import Port, RouterSpec
+from lab.sim.vppstate import Vpp
 from lab.sim.work import CPUS, Work
 
 PSTORE = "/sys/fs/pstore/"
@@ -126,6 +127,7 @@ class Router:
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
     # On a blade: queues that its adapter gives from the next boot on, and whether it then stays off by itself.
     adapter: dict[str, int] = field(default_factory=dict)
+    vpp: Vpp = field(default_factory=Vpp)
     stays_off: bool = False
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
@@ -222,6 +224,8 @@ class Router:
         before, self.flags = self.flags, self._read_flags()
         self.shut = self._read_shut()
         if self.unheard6 is not None and self.unheard6 != self.costs6():
+        if active(self.behaviours, Kind.VPP_HANGS) is not None:
+            self.vpp.opened(self.frr.sections if self.frr is not None else {}, daemons=self.daemons_at is not None)
             self.unheard6, self.heard6_at = None, now
         cut = active(self.behaviours, Kind.MGMT_CUT)
         text = self.running_text() if cut else ""
@@ -242,7 +246,7 @@ class Router:
         frr = self.frr
         costs = [lines for lines in self._ospf6_interfaces() if "ipv6 ospf6 passive" not in lines]
         igp6 = frr.has("router ospf6", "stub-router administrative") or (
-            bool(costs) and all("ipv6 ospf6 cost 65535" in lines for lines in costs)
+            bool(self._ospf6_interfaces()) and all("ipv6 ospf6 cost 65535" in lines for lines in costs)
         )
         igp4 = frr.has("router ospf", _MAX_METRIC)
         return DrainFlags(frr.has("router bgp", "bgp graceful-shutdown"), igp4, igp6)
@@ -296,6 +300,7 @@ class Router:
         self.software.boot(self.kernel)
         for card in self.nvm.values():
             card.running = card.stored
+        self.vpp = Vpp(starts=self.vpp.starts)
         self.boots += 1
         self.booted_at, self.powered = now, True
         self.sysctls = dict(startup.SYSCTLS)

@@ -53,6 +53,7 @@ _FACTS: Commands = {
     "processes": scripts.argv("processes"),
     "devlink": ["devlink", "-j", "dev", "info"],
     "driver_log": scripts.argv("driver-log"),
+    "vpp": scripts.argv("vpp"),
     "addresses_text": scripts.argv("addresses"),
     "hostname": ["hostname"],
     "os_release": ["cat", "/etc/os-release"],

@@ -20,12 +20,12 @@ def facts(read: Reader, machine: Mapping[str, Json]) -> dict[str, Json] | None:
     links = _links(read, sections)
     if links is None:
         return None
-    addresses = _addresses(read)
+    listed = addresses(read)
     cards = _Cards(read, machine)
     return {
         name: {
             **mapping(row),
-            "addresses": mapping(addresses).get(name, []) if addresses is not None else None,
+            "addresses": mapping(listed).get(name, []) if listed is not None else None,
             "nic": cards.nic(name, sections.get(name, Section())),
             "permanent_mac": parse_linux.permanent_mac(read.text(f"permanent_mac:{name}")),
             "channels": parse_linux.channels(read.text(f"channels:{name}")),
@@ -62,7 +62,8 @@ def _links(read: Reader, sections: Mapping[str, Section]) -> Mapping[str, Json] 
     return read.read("interfaces", parse_linux.links, "links", only_ok=True)
 
 
-def _addresses(read: Reader) -> Mapping[str, Json] | None:
+def addresses(read: Reader) -> Mapping[str, Json] | None:
+    """Name > its addresses, lo included; None where they could not be listed."""
     answer = read.answers.get("addresses")
     if answer is not None and not answer.ok and read.text("addresses_text").strip():
         return read.read("addresses", parse_linux.addresses_text, "addresses_text")

@@ -6,7 +6,7 @@ What cannot be told is null, and `unknown` keeps what was answered instead, shor
 from collections.abc import Sequence
 
 from fleet.core.model import Json
-from playbooks.facts import interfaces, machine, parse_bird, parse_frr, parse_linux
+from playbooks.facts import interfaces, machine, parse_bird, parse_frr, parse_linux, parse_vpp
 from playbooks.facts.commands import of_family
 from playbooks.facts.reader import Answers, Reader
 from playbooks.facts.redact import digest, redacted
@@ -31,10 +31,19 @@ def facts(answers: Answers, suite: str) -> dict[str, Json]:
         "root": root,
         **about,
         "interfaces": interfaces.facts(read, about),
+        **_beside(read),
         "sysctl": read.read("sysctl", parse_linux.sysctls, "sysctl"),
         "routing": _routing(read, suite) | {"daemon_list": daemons},
         "unknown": read.unknown,
     }
+
+
+def _beside(read: Reader) -> dict[str, Json]:
+    """What only some devices have: addresses of their own on lo, and VPP."""
+    listed = interfaces.addresses(read)
+    own = mapping(listed).get("lo") if listed is not None else None
+    vpp = parse_vpp.facts(read.text("vpp"))
+    return {**({"loopback": own} if own else {}), **({"vpp": vpp} if vpp else {})}
 
 
 def _routing(read: Reader, suite: str) -> dict[str, Json]:

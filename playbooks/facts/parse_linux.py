@@ -53,7 +53,7 @@ def sysctls(text: str) -> dict[str, Json] | None:
 
 
 def links(text: str) -> dict[str, Json] | None:
-    """`ip -j [-d] link show`: name > mac, mtu, state, kind. Without lo."""
+    """`ip -j [-d] link show`: name > mac, mtu, state, kind, and how it lies on others (`_stacked`). Without lo."""
     found = document(text)
     if not isinstance(found, list):
         return None
@@ -63,10 +63,25 @@ def links(text: str) -> dict[str, Json] | None:
             "mtu": whole(row.get("mtu")),
             "state": word(row.get("operstate")),
             "kind": word(mapping(row.get("linkinfo")).get("info_kind")) or "",
+            **_stacked(row),
         }
         for row in rows(found)
         if (name := word(row.get("ifname"))) and name != "lo"
     }
+
+
+def _stacked(row: Mapping[str, Json]) -> dict[str, Json]:
+    """Of a VLAN: parent, id, protocol; of a bond: mode, policy; of a member: its master. Nothing for the others."""
+    about = mapping(row.get("linkinfo"))
+    data = mapping(about.get("info_data"))
+    made: dict[str, Json] = {"master": master} if (master := word(row.get("master"))) else {}
+    match about.get("info_kind"):
+        case "vlan":
+            made["vlan"] = {"parent": word(row.get("link")), "id": whole(data.get("id")),
+                            "protocol": word(data.get("protocol"))}  # fmt: skip
+        case "bond":
+            made["bond"] = {"mode": word(data.get("mode")), "policy": word(data.get("xmit_hash_policy"))}
+    return made
 
 
 def addresses(text: str) -> dict[str, Json] | None:

@@ -64,6 +64,13 @@ ADDRESSES = "ip -j addr show >/dev/null 2>&1 || ip -o addr show\n"
 # AdminQ API of i40e and ice before their `devlink dev info` knew it: said once, when the driver starts.
 DRIVER_LOG = "dmesg | grep -E 'fw [0-9.]+ api [0-9.]+ nvm ' || true\n"
 
+# The control plane of VPP is asked with a limit: it may hang while it forwards on (story S2-17).
+VPP = """\
+[ -S "$1/run/vpp/cli.sock" ] || exit 0
+echo '@ version'; timeout 5 vppctl -s "$1/run/vpp/cli.sock" show version
+echo '@ config'; cat "$1/etc/vpp/vppcfg.yaml" 2>/dev/null || true
+"""
+
 # One interface: sysfs, then ethtool. Interfaces on top of others (VLANs, bonds) have no card of their own: a router
 # with 4,000 of them would spend half a minute on ethtool. The extended configuration space, where the serial number of
 # a card lies (PCI capability 3), is root's; lspci is not needed for it.
@@ -114,6 +121,7 @@ BY_NAME = {
     "addresses": ADDRESSES,
     "driver-log": DRIVER_LOG,
     "nic": NIC,
+    "vpp": VPP,
 }
 
 

@@ -15,6 +15,7 @@ from playbooks.confirm import DeadMan
 from playbooks.detached import Job, Stage
 from playbooks.vpp import daemon, look, render, rendering
 from playbooks.vpp.holds import from_json, holds, to_json
+from playbooks.vpp.holds import held as there
 from playbooks.vpp.params import VppParams
 
 _AGAIN_S = 1.0
@@ -89,7 +90,7 @@ class Vpp:
             diff = "".join(
                 f"+++ {path}\n" + "".join(f"+{row}\n" for row in t.splitlines()) for path, t in texts.items()
             )
-            commands: tuple[str, ...] = (f"vppcfg plan --novpp -c {render.CONFIG}: must be the approved commands",)
+            commands: tuple[str, ...] = (f"vppcfg plan --novpp -c {render.CONFIG}: the approved commands",)
         else:
             diff = "-forwards with the kernel\n+forwards with VPP\n" + _added(made["commands"])
             commands = tuple(made["commands"])
@@ -125,7 +126,8 @@ class Vpp:
             planned = f"the {len(rendered['held'])} of the plan"
             return Look(Seen.UNKNOWN, (Reason("configuration of FRR", found_lines, planned, "Plan it again."),))
         artifact = {
-            "token": secrets.token_hex(4), "links": [{**vars(link), "addresses": list(link.addresses)} for link in kept],
+            "token": secrets.token_hex(4),
+            "links": [{**vars(link), "addresses": list(link.addresses)} for link in kept],
             "routes": look.static_routes(answers), "vrrp": answers["vrrp"].out.strip() == "active",
             "held": to_json(mine),
         }  # fmt: skip
@@ -180,7 +182,7 @@ class Vpp:
             left = look.plan_now(session)
             reason = Reason("plan of VPP after the launch", str(left)[:300], "an empty one")
             wrong = () if left == () else (left if isinstance(left, Reason) else reason,)
-        wrong = wrong or self._names_kept(session, params, rendered, held)
+        wrong = wrong or self._names_kept(session, params, rendered, held) or _daemon_holds(session, held)
         if wrong:
             return Look(
                 Seen.NOT_DONE if step.waited_s > params.within else Seen.WAITING, wrong, step.progress, after_s=_AGAIN_S
@@ -288,6 +290,15 @@ class Vpp:
                 wanted_words = f"{old.mac}, MTU {old.mtu}, {', '.join(old.addresses) or 'no address'} as captured"
                 reasons.append(Reason(f"interface {old.name}", shown, wanted_words))
         return tuple(reasons)
+
+
+def _daemon_holds(session: Session, held: Before) -> tuple[Reason, ...]:
+    """The daemon runs again, and holds its sessions back."""
+    config = daemon.running(session)
+    if isinstance(config, Reason):
+        return (config,)
+    open_now = [one for one in held.held if one not in there(config, held.held)]
+    return tuple(Reason(one.section, f"without {one.line}", "held back until its group's turn") for one in open_now)
 
 
 def _added(rows: Iterable[str]) -> str:

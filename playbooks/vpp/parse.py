@@ -125,12 +125,9 @@ def lacp(text: str) -> dict[str, dict[str, Any]]:
         mux = re.search(r"MUX-state: (\w+)", part)
         lag = re.search(r"LAG ID: \[\(([^)]*)\), \(([^)]*)\)", part)
         if head is not None:
-            made[head[1]] = {"mux": mux[1] if mux else "", "partner": lag[2].split(",")[1] if _two(lag) else ""}
+            partner = lag[2].split(",") if lag is not None else []
+            made[head[1]] = {"mux": mux[1] if mux else "", "partner": partner[1] if len(partner) > 1 else ""}
     return made
-
-
-def _two(lag: re.Match[str] | None) -> bool:
-    return lag is not None and lag[2].count(",") >= 1
 
 
 def fib_total(text: str, *, table: int = 0) -> int | None:

@@ -18,9 +18,12 @@ from playbooks.vpp.parse import expected
 STATE = "/var/lib/slipway"
 CONFIG, STARTUP, BOOT = "/etc/vpp/vppcfg.yaml", "/etc/vpp/startup.conf", "/etc/vpp/slipway-boot.vpp"
 SOCKET = "/run/vpp/cli.sock"
-RUN = f"{STATE}/vpp-run"
+RUN, SILENCE = f"{STATE}/vpp-run", "-"
 WRITE_FILE = f"{STATE}/vpp-write"
-WRITE = '# Written by Slipway: one value into one file of sysfs.\nprintf \'%s\\n\' "$1" > "$2"\n'
+WRITE = (
+    "# Written by Slipway: one value into one file of sysfs; - is an empty one.\n"
+    'v=$1\n[ "$v" != - ] || v=\nprintf \'%s\\n\' "$v" > "$2"\n'
+)
 NETNS_UNIT = "slipway-netns.service"
 UNITS = "/etc/systemd/system"
 # Of this boot alone: a power cycle brings back the router that forwards with its kernel.
@@ -112,8 +115,8 @@ def files(params: VppParams, rendered: Mapping[str, Json], suite: str) -> dict[s
         made[f"{UNITS}/slipway-{name}.service"] = render(
             "vpp/service.service.j2", {"name": name, "start": start, **netns}
         )
-    for name in (suite, "keepalived"):
-        made[f"{DROPINS}/{name}.service.d/slipway-netns.conf"] = render("vpp/netns.conf.j2", netns)
+    for unit in (suite, "keepalived"):
+        made[f"{DROPINS}/{unit}.service.d/slipway-netns.conf"] = render("vpp/netns.conf.j2", netns)
     if not rendered["pages"]:
         del made[SYSCTL]
     return made
@@ -121,7 +124,7 @@ def files(params: VppParams, rendered: Mapping[str, Json], suite: str) -> dict[s
 
 def run(command: str) -> list[str]:
     """One command of VPP on the router: fails unless VPP says what it says when it carries it out."""
-    return ["/bin/sh", RUN, expected(command), *command.split()]
+    return ["/bin/sh", RUN, expected(command) or SILENCE, *command.split()]
 
 
 def launching(
@@ -190,11 +193,8 @@ def _give_back(phy: Phy) -> list[list[str]]:
         ["/bin/sh", WRITE_FILE, phy.pci, f"{device}/driver/unbind"],
         ["/bin/sh", WRITE_FILE, phy.driver, f"{device}/driver_override"],
         ["/bin/sh", WRITE_FILE, phy.pci, "/sys/bus/pci/drivers_probe"],
-        ["/bin/sh", WRITE_FILE, "", f"{device}/driver_override"],
+        ["/bin/sh", WRITE_FILE, "-", f"{device}/driver_override"],
     ]
-
-
-WRITE = '# Written by Slipway: one value into one file of sysfs.\nprintf \'%s\\n\' "$1" > "$2"\n'
 
 
 def _restore(link: Link, links: Sequence[Link]) -> list[list[str]]:

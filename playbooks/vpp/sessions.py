@@ -148,13 +148,12 @@ def back(
 def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
     """Sessions that were Established in the baseline, with their prefixes."""
     bgp = baseline.get("bgp")
+    families = bgp.get("peers") if isinstance(bgp, Mapping) else None
     made: dict[str, int] = {}
-    for family in bgp.values() if isinstance(bgp, Mapping) else ():
-        listed = family.get("peers", family) if isinstance(family, Mapping) else {}
-        for peer, row in listed.items() if isinstance(listed, Mapping) else ():
-            if isinstance(row, Mapping) and str(row.get("state", "")).startswith("Established"):
-                found = next((row[k] for k in ("prefixes", "received", "pfxRcd") if isinstance(row.get(k), int)), 0)
-                made[str(peer)] = max(made.get(str(peer), 0), int(found))
+    for family in families.values() if isinstance(families, Mapping) else ():
+        for peer, row in family.items() if isinstance(family, Mapping) else ():
+            if isinstance(row, Mapping) and row.get("state") == "Established":
+                made[str(peer)] = max(made.get(str(peer), 0), int(row.get("received") or 0))
     return made
 
 
