@@ -20,6 +20,7 @@ RUN python -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv \
 COPY manage.py ./
 COPY fleet fleet
 COPY inventory inventory
+COPY custom_napalm custom_napalm
 COPY playbooks playbooks
 COPY templates templates
 COPY static static

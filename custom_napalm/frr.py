@@ -138,7 +138,8 @@ class FrrDriver(NetworkDriver):
         if revert_in is not None and revert_in < 1:
             raise CommitError(f"revert_in: found {revert_in}, wanted at least 1 s")
         with self._device() as session:
-            if frr_commit.state(session).pending is not None:
+            found = frr_commit.state(session)
+            if found.pending is not None:
                 raise CommitError("commit: found another one that waits for its confirmation, wanted none")
             before = frr_commit.running(session)
             moved = frr_change.change(self._base, before)
@@ -153,7 +154,12 @@ class FrrDriver(NetworkDriver):
                 raise CommitError("; ".join(map(str, refused)))
             if frr_change.diff(before, self._candidate):
                 frr_commit.commit(
-                    session, before=before, candidate=self._candidate, revert_in=revert_in, message=message
+                    session,
+                    before=before,
+                    candidate=self._candidate,
+                    revert_in=revert_in,
+                    message=message,
+                    over=found.over,
                 )
         self.discard_config()
 

@@ -30,6 +30,9 @@ APPLY_S = 120.0
 _LOOK_EVERY_S = 0.3
 
 
+_FILES = ("before", "candidate", "revert", "apply", "result", "writing", "reverting", "reverted")
+
+
 @dataclass(frozen=True)
 class Commit:
     """One commit on one router: `token` names its files, its timer and its units."""
@@ -43,6 +46,12 @@ class Commit:
     def man(self) -> DeadMan:
         return DeadMan(f"napalm-{self.token}")
 
+    def everything(self) -> list[str]:
+        """All files that a commit leaves: its configurations hold the router's secrets, and go with the next commit."""
+        own = (*_FILES, *(f"stage{number}" for number in range(3)))
+        timers = ("script", "log", "reverting", "reverted")
+        return [*(self.file(what) for what in own), *(self.man.file(what) for what in timers)]
+
 
 @dataclass(frozen=True)
 class State:
@@ -51,6 +60,11 @@ class State:
     pending: Commit | None = None
     put_back: Commit | None = None
     last: Commit | None = None
+
+    @property
+    def over(self) -> tuple[Commit, ...]:
+        """Commits of which nothing is waited for any more."""
+        return tuple(commit for commit in (self.put_back, self.last) if commit is not None)
 
 
 def running(session: Session) -> str:
@@ -84,7 +98,9 @@ def _commit(answer: Answer | None) -> Commit | None:
     return Commit(token) if isinstance(token, str) and token.isalnum() else None
 
 
-def commit(session: Session, *, before: str, candidate: str, revert_in: int | None, message: str) -> None:
+def commit(
+    session: Session, *, before: str, candidate: str, revert_in: int | None, message: str, over: tuple[Commit, ...] = ()
+) -> None:
     """Have the candidate checked, arm the way back if one is asked for, apply, and compare what runs then.
 
     Raises CommitError; the router is then as it was, or says why it is not. A lost session raises DeviceError.
@@ -94,6 +110,7 @@ def commit(session: Session, *, before: str, candidate: str, revert_in: int | No
     if message:
         session.run(["logger", "-t", "slipway-napalm", "--", " ".join(message.split())[:500]])
     boot_id = session.run(_BOOT_ID).out.strip()
+    session.run(["rm", "-f", PENDING, LAST, *(path for old in over for path in old.everything())], root=True)
     _put(session, PENDING if revert_in is not None else LAST, json.dumps({"token": commit.token, "boot_id": boot_id}))
     if revert_in is not None:
         _armed(session, commit, within_s=float(revert_in))
@@ -218,7 +235,7 @@ def put_back(session: Session, commit: Commit) -> Reason | None:
     if not answer.ok or wrong.gone or wrong.new:
         lines = "; ".join(wrong.lines)[:300] or " ".join((answer.err or answer.out).split())[:200]
         return Reason("configuration from before the commit", lines, "in force", "See /var/log/frr/frr-reload.log.")
-    session.run(["rm", "-f", PENDING, LAST, commit.man.file("script")], root=True)
+    session.run(["rm", "-f", PENDING, LAST, *commit.everything()], root=True)
     return None
 
 
@@ -249,7 +266,7 @@ def is_back(session: Session, commit: Commit) -> Reason | None:
         remedy = "See /var/log/frr/frr-reload.log on the router; merge what is missing."
         wanted = "the configuration from before the commit that put itself back"
         return Reason("running configuration", "another one", wanted, remedy)
-    session.run(["rm", "-f", PENDING], root=True)
+    session.run(["rm", "-f", PENDING, *commit.everything()], root=True)
     return None
 
 

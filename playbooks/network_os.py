@@ -133,11 +133,12 @@ def _why(device: Device, error: Exception, wanted: str) -> Reason:
 
 def measured(session: Session) -> dict[str, Json]:
     """A measurement of a device without a shell, for `fleet.core.checks`: its BGP sessions, and nothing else."""
+    about: dict[str, Json] = {"version": 1, "routing": {"suite": session.device.suite}}
     with opened(session, driver_name(session.device)) as driver:
         try:
             tables = driver.get_bgp_neighbors()
         except NotImplementedError:
-            return {"version": 1, "bgp": None, "unknown": {"bgp": "not told by this driver"}}
+            return {**about, "bgp": None, "unknown": {"bgp": "not told by this driver"}}
         except (
             ValueError,
             TypeError,
@@ -145,7 +146,7 @@ def measured(session: Session) -> dict[str, Json]:
             IndexError,
             AttributeError,
         ) as error:  # of what it parses
-            return {"version": 1, "bgp": None, "unknown": {"bgp": f"{type(error).__name__}: {error}"[:160]}}
+            return {**about, "bgp": None, "unknown": {"bgp": f"{type(error).__name__}: {error}"[:160]}}
     peers: dict[str, dict[str, Json]] = {}
     for vrf, table in tables.items():
         for address, peer in table.get("peers", {}).items():
@@ -153,7 +154,7 @@ def measured(session: Session) -> dict[str, Json]:
             for family, counts in peer.get("address_family", {}).items():
                 peers.setdefault(str(family)[:20], {})[name] = _session(peer, counts)
     told: Json = {"running": bool(tables), "peers": peers}
-    return {"version": 1, "bgp": told, "unknown": {}}
+    return {**about, "bgp": told, "unknown": {}}
 
 
 def _session(peer: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, Json]:

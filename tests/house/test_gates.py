@@ -13,7 +13,7 @@ from tests.house import rules
 
 ROOT = rules.ROOT
 BIN = Path(sys.executable).parent
-ROOMS = ("fleet", "inventory", "playbooks", "lab")
+ROOMS = ("fleet", "inventory", "custom_napalm", "playbooks", "lab")
 
 
 def run(*argv: object, cwd: Path = ROOT, stdin: str = "") -> tuple[int, str]:

@@ -219,6 +219,13 @@ def test_what_came_after_a_commit_that_put_itself_back_is_not_taken_back(walk: W
     with pytest.raises(CommitError, match="another one"):
         opened(walk).rollback()
     assert "description by hand" in running(walk)
+    before = running(walk)
+    driver.load_merge_candidate(config=POLICY)
+    driver.commit_config()
+    opened(walk).rollback()
+    assert running(walk) == before, "the next commit is the last one, whatever became of those before"
+    left = [path for path in walk.lab.state("bly")["files"] if path.endswith(".candidate")]
+    assert left == [], "what holds the router's secrets does not pile up"
 
 
 def test_what_frr_refuses_changes_nothing_and_leaves_no_candidate_behind(walk: Walk) -> None:
