@@ -51,7 +51,7 @@ DOMAINS: Listing[UcsDomain] = Listing(
         Column("credential", "Credential", lambda row: Cell(row.credential.name), ("credential__name", "name")),
         Column("profiles", "Service profiles", lambda row: Cell(str(getattr(row, "profiles", 0)))),
         Column(
-            "collected", "Collected", lambda row: Cell(since=row.collected_at) if row.collected_at else unknown("never")
+            "collected", "Collected", lambda row: Cell(at=row.collected_at) if row.collected_at else unknown("never")
         ),
         Column("said", "Not told or not linked", _said),
     ),

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 
 from fleet.celery import app
 from fleet.changes import drafts
@@ -226,3 +229,14 @@ def test_a_domain_that_is_away_keeps_what_was_known_and_says_why(start: Start) -
     row.refresh_from_db()
     assert (row.collected_at, row.tried_at) == (NOW, later) and "HTTP 503" in row.said[0]
     assert linked("cache1") == ("cache1", "MAC")
+
+
+def test_the_lists_say_by_what_a_host_was_told_and_what_could_not_be_linked(start: Start, author: User) -> None:
+    manager = start(Blade("cache1"), Blade("spare"))
+    ucs_scene.hosts(manager, ["cache1"], NOW)
+    browser = Client()
+    browser.force_login(author)
+    profiles = browser.get(reverse("inventory-service-profiles")).content.decode()
+    assert "by MAC" in profiles and "chassis-1/blade-1" in profiles and "4.2(3d)B" in profiles
+    domains = browser.get(reverse("inventory-ucs-domains")).content.decode()
+    assert "host of spare (chassis-1/blade-2): found no device with the MAC addresses" in domains
