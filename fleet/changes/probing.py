@@ -36,19 +36,22 @@ def attend(steps: Sequence[StepRun], value: Step) -> Step:
 def task_of(device: Device, asked: ProbeParams) -> Task:
     """What the words of a recipe mean for one device. At most six queries."""
     words = [*asked.from_, *asked.to]
-    near = [d.name for d in neighbours.devices_around([device.name])[device.name]]
     beacons = _beacons(device.name) if BEACON in asked.to else []
     named = {w for w in words if w not in (HERE, NEIGHBOURS, BEACON)}
     known = set(Router.objects.filter(name__in=named).values_list("name", flat=True))
+    around = neighbours.devices_around({device.name, *known})
+    near = [d.name for d in around[device.name]]
     wanted = {device.name, *known, *near[:MOST_ASKED]}
+    # Hops have names where their address is that of a device that was asked: those beside the ends are compared.
+    beside = sorted({d.name for name in known for d in around[name]} - wanted)
+    wanted |= set(beside[: max(0, MOST_ASKED - len(wanted))])
     if beacons and len(wanted) < MOST_ASKED:
         more = Router.objects.exclude(name__in=wanted).exclude(suite="none").order_by("name")
         wanted |= set(more.values_list("name", flat=True)[: MOST_ASKED - len(wanted)])
-    sources = _spelled(asked.from_, near)
     return Task(
         device=device,
         devices=Router.objects.devices(wanted),
-        sources=[s for s in sources if s == HERE or s in wanted],
+        sources=_spelled(asked.from_, near),
         targets=_spelled(asked.to, near),
         beacons=beacons,
         count=asked.count,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from fleet.core.model import Reason
 from fleet.core.probes import Pair
@@ -25,8 +26,8 @@ def named(source: str, hops: Sequence[str], owners: Mapping[str, str]) -> tuple[
 def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason | None:
     """Why loss or delay of this pair could be that of another way; None: the way back is the way there.
 
-    Compared from both ends: first hop with last hop, and so on. A silent hop is passed over where its counterpart is
-    silent or known; with a silent first or last router it cannot be told.
+    Compared from both ends: first hop with last hop, and so on. A router has another address on the way back: what is
+    silent, or an address that nobody is known by, is passed over in the middle; beside an end it cannot be told.
     """
     subject = f"{pair}, the way back"
     if len(there) < 2 or len(back) < 2:
@@ -35,14 +36,27 @@ def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason 
         found = f"there {_shown(there)}, back {_shown(back)}"
         return Reason(subject, found, f"ways between {there[0]} and {pair.target}", "Is every router of it reachable?")
     reverse = list(reversed(back))
-    ends_told = SILENT not in (there[1], there[-2], reverse[1], reverse[-2])
-    same = len(there) == len(reverse) and all(a == b or SILENT in (a, b) for a, b in zip(there, reverse, strict=True))
+    ends_told = not any(map(_unknown, (there[1], there[-2], reverse[1], reverse[-2])))
+    same = len(there) == len(reverse) and all(
+        a == b or _unknown(a) or _unknown(b) for a, b in zip(there, reverse, strict=True)
+    )
     if same and ends_told:
         return None
     found = f"there {_shown(there)}, back {_shown(back)}"
     if same:
-        return Reason(subject, f"{found}: the first or last router is silent", "routers that answer at both ends")
+        wanted = "a first and a last router that answer and are known"
+        return Reason(subject, found, wanted, "Name them in the inventory, or probe from nearer.")
     return Reason(subject, found, "the same way as there", "What is lost may be lost on the other way.")
+
+
+def _unknown(hop: str) -> bool:
+    if hop == SILENT:
+        return True
+    try:
+        ip_address(hop)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(way: Sequence[str]) -> str:

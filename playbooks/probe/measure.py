@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from fleet.core.model import Reason
 from fleet.core.probe_paths import Heard, announced_alone, asymmetric, named
@@ -93,7 +93,11 @@ def _survey(done: _Round, connect: Connect, device: Device) -> None:
     done.addresses[device.name] = parse.addresses(answers.get("addr", "")) or []
     for prefix in prefixes:
         if device.suite in ("frr", "bird"):
-            done.heard.setdefault(prefix, []).append(parse.heard(device.name, device.suite, answers, prefix))
+            heard = parse.heard(device.name, device.suite, answers, prefix)
+            # BIRD does not list what it announces of its own interfaces: an address of the prefix on it says the same.
+            if any(ip_address(address) in ip_network(prefix) for _, address in done.addresses[device.name]):
+                heard = replace(heard, own=True)
+            done.heard.setdefault(prefix, []).append(heard)
 
 
 def _probe(done: _Round, pool: ThreadPoolExecutor) -> tuple[list[Pair], dict[str, dict[tuple[str, str], str]]]:
@@ -132,15 +136,20 @@ def _send(done: _Round, about: tuple[str, list[Ask]]) -> dict[tuple[str, str], s
 
 
 def _pairs(done: _Round) -> list[Pair]:
-    """Each vantage point with each other end, in the families that both have."""
-    made = []
-    for source in done.task.sources:
-        for target in done.task.targets:
-            for name, address in _ends(done, target):
-                if source == name:
-                    continue
+    """Each vantage point with each other end, in the families that both have; what is no place is said."""
+    task, made = done.task, list[Pair]()
+    for source in task.sources:
+        if source != HERE and source not in task.devices:
+            done.out.append(Reason(f"vantage point {source}", "no such device", "a device of the inventory"))
+    for target in task.targets:
+        ends = list(_ends(done, target))
+        if not ends:
+            found = "no beacon on record" if target == BEACON else "no address that is known"
+            done.out.append(Reason(f"probes to {target} for {task.device.name}", found, "somewhere to probe to"))
+        for source in task.sources:
+            for name, address in ends:
                 family = "ipv6" if ":" in address else "ipv4"
-                if source == HERE or _address(done, source, family):
+                if source != name and (source == HERE or _address(done, source, family)):
                     made.append(Pair(source, name, family, address))
     return sorted(set(made))
 

@@ -111,7 +111,10 @@ def test_a_silent_hop_in_the_middle_is_passed_over_and_one_at_the_ends_is_not() 
     pair = Pair("a", "e", "ipv4", "192.0.2.1")
     assert asymmetric(pair, ("a", "b", SILENT, "d", "e"), ("e", "d", "c", "b", "a")) is None
     silent = asymmetric(pair, ("a", SILENT, "c", "d", "e"), ("e", "d", "c", "b", "a"))
-    assert silent is not None and "silent" in silent.found
+    assert silent is not None and "known" in silent.wanted
+    strangers = ("a", "b", "198.51.100.1", "d", "e"), ("e", "d", "198.51.100.2", "b", "a")
+    assert asymmetric(pair, *strangers) is None, "one router, two addresses"
+    assert asymmetric(pair, ("a", "198.51.100.1", "d", "e"), ("e", "d", "198.51.100.2", "a")) is not None
 
 
 # -- beacons

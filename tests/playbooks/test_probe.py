@@ -291,6 +291,30 @@ def test_a_vantage_point_that_cannot_be_reached_is_named_and_the_others_go_on(ri
     assert all("wells could not be asked" in str(p.doubts[0]) for p in pairs)
 
 
+def test_a_router_that_does_not_list_its_own_interfaces_announces_them_all_the_same(ring: Ring) -> None:
+    """BIRD with OSPF alone, as in the namespaces lab: its loopback is in no table of its own."""
+
+    class Bird(SimSession):
+        def batch(self, commands: Any, **more: Any) -> dict[str, Answer]:
+            return {
+                name: Answer(0, "BIRD 2.0.12 ready.\nNetwork not found\n", "")
+                if name.startswith("rib") and self.device.name == "aebi" else answer
+                for name, answer in super().batch(commands, **more).items()
+            }  # fmt: skip
+
+    pairs, _ = measure(ring.task("aebi", sources=["bly"]), lambda one: Bird(one, ring.lab))
+    assert len(pairs) == 2 and all(p.usable for p in pairs), [p.doubts for p in pairs]
+
+
+def test_what_is_no_place_is_said(ring: Ring) -> None:
+    pairs, left_out = measure(
+        ring.task("bly", sources=["lang", "lagn"], targets=["beacon", "nowhere"], beacons=[]), ring.connect
+    )
+    said = " ".join(map(str, left_out))
+    assert pairs == [] and "lagn: found no such device" in said and "no beacon on record" in said
+    assert "probes to nowhere" in said
+
+
 def test_slipway_itself_and_an_address_that_is_nobodys(ring: Ring, monkeypatch: Any) -> None:
     spec = ring.lab.net.routers["bly"].spec
     said = f"@ probe {spec.router_id}\n{PING.replace('3 packets', '40 packets')}\n@ trace {spec.router_id}\n" + HOPS
