@@ -5,14 +5,15 @@ without the session that set it; over a reboot it is a unit that counts from the
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet.core.model import Reason
-from playbooks.base import Refused, Session
+from fleet.core.model import Json, Reason
+from playbooks.base import Look, Refused, Seen, Session, Step
 
 STATE = "/var/lib/slipway"
 UNITS = "/etc/systemd/system"
+AGAIN_S = 0.5  # until the visit that confirms; what cuts off the way in does so at once
 _NO_SYSTEMD = (
     'setsid /bin/sh -c \'sleep "$2"; [ -e "$1" ] && /bin/sh "$1"\' slipway-wait "$1" "$2" </dev/null >/dev/null 2>&1 &'
 )
@@ -92,21 +93,81 @@ def fired(session: Session, man: DeadMan) -> bool:
     return session.run(["test", "-e", man.file("reverting")], root=True).ok
 
 
+def files_back(session: Session, man: DeadMan, files: Mapping[str, str | None]) -> list[list[str]]:
+    """The commands that put files back as they are here; None: there is none. Their texts are left on the device."""
+    commands: list[list[str]] = []
+    for number, (path, text) in enumerate(files.items()):
+        if text is None:
+            commands.append(["rm", "-f", path])
+        else:
+            session.put(man.file(f"file{number}"), text)
+            commands.append(["cp", man.file(f"file{number}"), path])
+    return commands
+
+
+def armed(session: Session, man: DeadMan) -> bool:
+    """Will the device still put itself back? False once it has begun to."""
+    asked = {"script": ["test", "-e", man.file("script")], "fired": ["test", "-e", man.file("reverting")]}
+    answers = session.batch(asked, root=True)
+    return answers["script"].ok and not answers["fired"].ok
+
+
 def disarm(session: Session, man: DeadMan) -> Reason | None:
     """Confirm: the device keeps what it has. A reason when it was too late, or when the device still is armed.
 
     The session must have been made after the change. Files go last: a process without systemd looks for its script.
     """
-    for verb in ("stop", "disable"):
-        session.run(["systemctl", verb, f"{man.unit}.timer"], root=True)
-    if fired(session, man):
+    timer = {verb: ["systemctl", verb, f"{man.unit}.timer"] for verb in ("stop", "disable")}
+    if session.batch({**timer, "fired": ["test", "-e", man.file("reverting")]}, root=True)["fired"].ok:
         return Reason(
             f"confirmation of {session.device.name}", "the device has begun to put itself back",
             "a confirmation in time", "Give more time with `confirm`, or see what in the change cut it off.",
         )  # fmt: skip
-    units = [f"{UNITS}/{man.unit}.{what}" for what in ("timer", "service")]
-    session.run(["rm", "-f", man.file("script"), *units], root=True)
-    session.run(["systemctl", "daemon-reload"], root=True)
-    if session.run(["test", "-e", man.file("script")], root=True).ok:
+    files = [man.file("script"), *(f"{UNITS}/{man.unit}.{what}" for what in ("timer", "service"))]
+    last = {"rm": ["rm", "-f", *files], "reload": ["systemctl", "daemon-reload"], "left": ["test", "-e", files[0]]}
+    if session.batch(last, root=True)["left"].ok:
         return Reason(f"commit-confirm on {session.device.name}", "still armed", "disarmed", "It is tried again.")
     return None
+
+
+def of(step: Step) -> DeadMan | None:
+    """The dead man of a step whose artifact has a token; None for one that was captured without."""
+    token = (step.artifact or {}).get("token")
+    return DeadMan(token) if isinstance(token, str) and token.isalnum() else None
+
+
+def still_armed(session: Session, step: Step) -> tuple[Reason, ...]:
+    """A device that is as before and would still put itself back would undo what comes after this step."""
+    man = of(step)
+    if man is None or not armed(session, man):
+        return ()
+    return (Reason(f"commit-confirm of {step.verb} on {step.device.name}", "still armed", "disarmed"),)
+
+
+def put_back(session: Session, step: Step) -> Look | None:
+    """The look at a device that has put itself back, because nobody came in within the time; None: it has not."""
+    man = of(step)
+    if man is None or not fired(session, man):
+        return None
+    reason = Reason(
+        f"{step.verb} on {step.device.name}", "the device has put itself back: nobody came in within the time",
+        "a device that can be reached with it", "See what in the change cuts off the way in.",
+    )  # fmt: skip
+    return Look(Seen.IMPOSSIBLE, (reason,), {**step.progress, "put_back": True})
+
+
+def confirmed(session: Session, step: Step, data: Mapping[str, Json]) -> Look:
+    """What is left of a step whose device is as wanted: DONE once it is confirmed over a connection of its own.
+
+    The visit that acted has an old connection. It asks to be visited again; the verb has to be in
+    `registry.OWN_CONNECTION`.
+    """
+    man = of(step)
+    if man is None:
+        return Look(Seen.DONE, (), data)
+    if step.progress.get("reached") is not True:
+        return Look(Seen.WAITING, (), {**data, "reached": True}, after_s=AGAIN_S)
+    late = disarm(session, man)
+    if late is None:
+        return Look(Seen.DONE, (), data)
+    return put_back(session, step) or Look(Seen.WAITING, (late,), {**data, "reached": True}, after_s=AGAIN_S)

@@ -69,6 +69,7 @@ def kind_of(change: str) -> Kind:
         off = any(constant in change for constant in _UNDRAINED_CONSTANTS)
         return Kind.DRAIN if change.startswith("+ ") != off else Kind.UNDRAIN
     by_word = {"reboot": Kind.REBOOT, "channels": Kind.NIC, "rings": Kind.NIC, "link": Kind.NIC, "file": Kind.FILE}
+    by_word |= {"grubenv": Kind.FILE, "grub.cfg": Kind.FILE}  # what the next boot is: no packet sees it
     by_word |= {"sysctl": Kind.SYSCTL, "timer": Kind.TIMER, "enabled": Kind.SERVICE, "disabled": Kind.SERVICE}
     return by_word.get(words[0], Kind.DAEMONS)
 

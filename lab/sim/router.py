@@ -224,11 +224,11 @@ class Router:
         before, self.flags = self.flags, self._read_flags()
         self.shut = self._read_shut()
         if self.unheard6 is not None and self.unheard6 != self.costs6():
+            self.unheard6, self.heard6_at = None, now
         if active(self.behaviours, Kind.VPP_HANGS) is not None:
             self.vpp.opened(self.frr.sections if self.frr is not None else {}, daemons=self.daemons_at is not None)
-            self.unheard6, self.heard6_at = None, now
         cut = active(self.behaviours, Kind.MGMT_CUT)
-        text = self.running_text() if cut else ""
+        text = self.running_text() + startup.settings_text(self.sysctls, self.nics) if cut else ""
         self.cut = cut is not None and any(re.search(cut.match, line) for line in text.splitlines())
         if self.flags == before:
             return False

@@ -1,6 +1,8 @@
 """What a virtual router has on its disk when it leaves the shop: FRR or BIRD configuration, os-release. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lab.sim.topology import RING_ASN, Layout, Port, RouterSpec
 
@@ -19,6 +21,13 @@ class Peer:
     remote_as: int
     prefixes: int
     external: bool = False
+
+
+def settings_text(sysctls: Mapping[str, str], nics: Mapping[str, Any]) -> str:
+    """Settings as lines, so that one of them can be what cuts off management: `ip_forward = 0`, `eth1 combined 8`."""
+    lines = [f"{key} = {value}" for key, value in sysctls.items()]
+    lines += [f"{name} {kind} {count}" for name, nic in nics.items() for kind, count in nic.channels.items()]
+    return "\n".join(["", *lines])
 
 
 def peers_of(spec: RouterSpec, ports: tuple[Port, ...], mates: tuple[RouterSpec, ...], reach: "Reach") -> list[Peer]:

@@ -1,12 +1,13 @@
 """The verb `nic`: queues, rings and all else that a card lets be set, at once and over a reboot, read back."""
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleet.core import preconditions
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
-from playbooks import ethtool_texts
+from playbooks import confirm, ethtool_texts
 from playbooks.base import Answer, Device, Impossible, Look, Seen, Session, Step
 from playbooks.nic import link_file, parse, procfs, render, scripts
 from playbooks.nic.cards import READ, Card, Choice, card, choice, choice_of_facts, drifted
@@ -47,9 +48,9 @@ class Nic:
         commands = [" ".join(argv) for one in cards for argv in render.commands(one)]
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
-            diff="".join(lines), commands=(*commands, *_kept_by(cards)),
+            diff="".join(lines), commands=(_armed(params), *commands, *_kept_by(cards)),
             expected=preconditions.of_step({path: pair for one in cards for path, pair in one.facts().items()}),
-            estimate_s=self.estimate_s, within_s=self.within_s,
+            estimate_s=self.estimate_s, within_s=max(self.within_s, 2 * params.confirm),
         )  # fmt: skip
 
     def _look(self, session: Session, step: Step) -> tuple[Choice, dict[str, Answer], Look | None]:
@@ -90,6 +91,7 @@ class Nic:
             "unit": answers["unit"].out if answers["unit"].ok else None,
             "enabled": answers["enabled"].out.strip() == "enabled",
             "links": {one.name: one.link.text for one in chosen.cards if one.link and render.link_text(one)},
+            "token": secrets.token_hex(4),
         }
         if any(one.settings for one in chosen.cards):
             artifact["settings"] = {one.name: [_kept(s) for s in one.settings] for one in chosen.cards}
@@ -101,6 +103,7 @@ class Nic:
         if refused is not None:
             raise Impossible(refused.reasons[0])
         params = NicParams.model_validate(step.params)
+        self._arm(session, step, params)
         if any(CPUS_FILE in s.argv for one in chosen.cards for s in one.settings):
             session.put(CPUS_FILE, CPUS_SCRIPT, mode="0755")
         if not params.irqbalance and _is_balancing(answers):
@@ -120,11 +123,30 @@ class Nic:
         if refused is not None:
             return refused
         left = (*_lost(chosen, step.artifact), *_not_yet(chosen.cards, answers, step))
-        return Look(Seen.NOT_DONE if left else Seen.DONE, left, _data(chosen))
+        if left:
+            return confirm.put_back(session, step) or Look(Seen.NOT_DONE, left, _data(chosen))
+        return confirm.confirmed(session, step, _data(chosen))
+
+    def _arm(self, session: Session, step: Step, params: NicParams) -> None:
+        """What rollback does, as a script on the device: a card can be the way in."""
+        man = confirm.of(step)
+        if man is None:
+            return
+        before, unit, enabled = _artifact(step)
+        held = _held(step)
+        back = [argv for name, options in before.items() for argv in render.back(name, options, held.get(name, ()))]
+        balancing = (step.artifact or {}).get("irqbalance") is True
+        back += [["systemctl", "enable", "--now", _BALANCER]] if balancing else []
+        back += [["systemctl", "disable", render.UNIT]] if not enabled else []
+        links = {link_file.Governed(name).path: text for name, text in _links(step).items()}
+        back += [*confirm.files_back(session, man, {render.FILE: unit, **links}), ["systemctl", "daemon-reload"]]
+        confirm.arm(session, man, back, within_s=params.confirm)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         before, unit, enabled = _artifact(step)
         held = _held(step)
+        if (man := confirm.of(step)) is not None:
+            confirm.disarm(session, man)
         commands = [argv for name, options in before.items() for argv in render.back(name, options, held.get(name, ()))]
         session.batch(_named(commands), timeout_s=min(30.0, deadline_s), root=True)
         if (step.artifact or {}).get("irqbalance") is True:
@@ -153,7 +175,12 @@ class Nic:
             one.link.path for one in chosen.cards if one.link and one.link.text != links.get(one.name, one.link.text)
         ]
         wrong += [Reason(path, "not as before", "the content from before, or no file") for path in changed]
+        wrong += confirm.still_armed(session, step)
         return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), _data(chosen))
+
+
+def _armed(params: NicParams) -> str:
+    return f"the device puts all of it back by itself unless it is reached within {params.confirm:.0f} s"
 
 
 def _keep_unit(session: Session, text: str | None, *, enabled: bool) -> None:

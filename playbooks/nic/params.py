@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from fleet.core.intent_settings import cpus
+from playbooks.params import Duration
 
 _NAME = re.compile(r"[a-z][a-zA-Z0-9_-]{0,59}")
 _FLAG = re.compile(r"[A-Za-z][A-Za-z0-9 _().-]{0,59}")
@@ -100,6 +101,10 @@ class NicParams(BaseModel):
     rps: Cpus = Field(default=None, description="CPUs that packets are spread over in software")
     xps: Cpus = Field(default=None, description="CPUs that send")
     because: str = Field(default="", max_length=200, description="of a mitigation: why")
+    confirm: Duration = Field(
+        default=60.0, ge=10.0, le=3600.0,
+        description="the device puts all of it back by itself unless it is reached so soon over a new connection",
+    )  # fmt: skip
     until: datetime.date | None = Field(default=None, description="of a mitigation: until when it may stay")
 
     @model_validator(mode="after")

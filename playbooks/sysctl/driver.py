@@ -1,5 +1,6 @@
 """The verb `sysctl`: kernel settings in effect and in a file, read back."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -8,7 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from fleet.core import preconditions
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
+from playbooks import confirm
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.params import Duration
 from playbooks.sysctl import parse, render
 
 Settings = Annotated[
@@ -31,6 +34,10 @@ class SysctlParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     set: Settings = Field(description="key -> value, or lines of `key = value`")
+    confirm: Duration = Field(
+        default=60.0, ge=10.0, le=3600.0,
+        description="the device puts them back by itself unless it is reached so soon over a new connection",
+    )  # fmt: skip
 
 
 def _expected(wanted: Mapping[str, str], seen: Json) -> dict[str, Json]:
@@ -79,11 +86,13 @@ class Sysctl:
             for key, value in sorted(wanted.items())
             if known.get(key) != value
         )
-        commands = (*(" ".join(render.write(k, v)) for k, v in sorted(wanted.items())), f"write {render.FILE}")
+        confirm_s = SysctlParams.model_validate(spec.params).confirm
+        armed = f"the device puts them back by itself unless it is reached within {confirm_s:.0f} s"
+        commands = (armed, *(" ".join(render.write(k, v)) for k, v in sorted(wanted.items())), f"write {render.FILE}")
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
             diff=diff, commands=commands, expected=_expected(wanted, seen),
-            estimate_s=self.estimate_s, within_s=self.within_s,
+            estimate_s=self.estimate_s, within_s=max(self.within_s, 2 * confirm_s),
         )  # fmt: skip
 
     def _read(self, session: Session, wanted: Mapping[str, str]) -> tuple[dict[str, str], str | None, Look | None]:
@@ -123,7 +132,8 @@ class Sysctl:
             return Look(Seen.ALREADY, (), {"values": values})
         if step.artifact is None and (moved := _drifted(step, values)):
             return Look(Seen.UNKNOWN, moved)
-        return Look(Seen.READY, (), {"values": values}, {"values": values, "file": text})
+        artifact: dict[str, Json] = {"values": values, "file": text, "token": secrets.token_hex(4)}
+        return Look(Seen.READY, (), {"values": values}, artifact)
 
     def _different(self, wanted: Mapping[str, str], values: Mapping[str, str], text: str | None) -> tuple[Reason, ...]:
         written = parse.file_settings(text or "")
@@ -137,6 +147,11 @@ class Sysctl:
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
         wanted = self._wanted(step)
         before = session.run(["cat", render.FILE], root=True)
+        if (man := confirm.of(step)) is not None:
+            values, text = self._artifact(step)
+            back = [render.write(key, value) for key, value in values.items()]
+            back += confirm.files_back(session, man, {render.FILE: text})
+            confirm.arm(session, man, back, within_s=SysctlParams.model_validate(step.params).confirm)
         self._write(session, wanted, deadline_s)
         session.put(render.FILE, render.file_text({**parse.file_settings(before.out if before.ok else ""), **wanted}))
 
@@ -151,10 +166,14 @@ class Sysctl:
         if refused is not None:
             return refused
         different = self._different(wanted, values, text)
-        return Look(Seen.NOT_DONE if different else Seen.DONE, different, {"values": values})
+        if different:
+            return confirm.put_back(session, step) or Look(Seen.NOT_DONE, different, {"values": values})
+        return confirm.confirmed(session, step, {"values": values})
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         values, text = self._artifact(step)
+        if (man := confirm.of(step)) is not None:
+            confirm.disarm(session, man)
         self._write(session, values, deadline_s)
         if text is not None:
             session.put(render.FILE, text)
@@ -178,4 +197,5 @@ class Sysctl:
         wrong = [Reason(f"sysctl {k}", values.get(k, "nothing"), v) for k, v in before.items() if values.get(k) != v]
         if now != text:
             wrong.append(Reason(render.FILE, "not as before", "the content from before, or no file"))
+        wrong += confirm.still_armed(session, step)
         return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), {"values": values})

@@ -168,6 +168,7 @@ class VyosImage:
         editenv(session, "unset", render.ONCE)
         driver = VyOSDriver.over(session)
         if state.images.running != held.running:
+            _hold(session, state, (held.running,))
             _default(driver, held.running)
             boot.order(session, state.boot_id, timeout_s=deadline_s)
             return
@@ -220,15 +221,9 @@ def arm(session: Session, step: Step, state: State) -> None:
     text = render.menu(state.entry, params.image, token=held.token, panic_s=params.panic)
     if text is None:
         raise Refused(Reason(subject, f"{render.entry_file(params.image)} cannot be read", "a menu entry"))
-    running = session.run(["vtysh", "-c", "show running-config"], root=True)
-    if not running.ok:
-        remedy = "Without it a router that is drained would carry traffic before it is verified."
-        raise Refused(Reason(subject, "FRR's configuration cannot be read", "what holds the drain", remedy))
     there = render.overlay(state.root, params.image) + render.UNITS
     _enable(session, there, render.WATCH, render.watch(held.token, params.confirm, held.job("vyos")))
-    if hold := render.hold(running.out):
-        _enable(session, there, render.HOLD, hold)
-        _enable(session, render.UNITS, render.HOLD, hold)
+    _hold(session, state, (params.image, held.running))
     put(session, render.TRIAL_FILE, text)
     _default(VyOSDriver.over(session), held.running)
     editenv(session, "set", f"{render.ONCE}={render.TRIAL}")
@@ -236,6 +231,20 @@ def arm(session: Session, step: Step, state: State) -> None:
     if f"{render.ONCE}={render.TRIAL}" not in listed.out.splitlines():
         raise Refused(Reason(subject, listed.out[:200], f"{render.ONCE}={render.TRIAL}", "Nothing was booted."))
     session.run(["sync"], root=True, timeout_s=60.0)
+
+
+def _hold(session: Session, state: State, images: tuple[str, ...]) -> None:
+    """What drains the router now drains it in the next boot of these images as well. Raises Refused."""
+    running = session.run(["vtysh", "-c", "show running-config"], root=True)
+    if not running.ok:
+        subject, wanted = f"drain of {session.device.name}", "FRR's configuration, to hold what drains it"
+        remedy = "Without it a router that is drained would carry traffic before it is verified."
+        raise Refused(Reason(subject, "vtysh says nothing", wanted, remedy))
+    if hold := render.hold(running.out):
+        for image in images:
+            own = image == state.images.running
+            units = render.UNITS if own else render.overlay(state.root, image) + render.UNITS
+            _enable(session, units, render.HOLD, hold)
 
 
 def _enable(session: Session, units: str, name: str, text: str) -> None:

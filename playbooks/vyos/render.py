@@ -20,9 +20,10 @@ STOPPED = "/run/slipway-trial.confirmed"
 _LINUX = re.compile(r"^([ \t]*linux[ \t]+.*?)[ \t]*$", re.MULTILINE)
 _ENTRY = re.compile(r"^menuentry [^\n]*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 # What takes traffic off a router, as FRR writes it down: a boot of another image renders a configuration without it.
+# Costs and weights also where they drain nothing: they are what they were, and setting them again changes nothing.
 _DRAINED = re.compile(
-    r"bgp graceful-shutdown|max-metric router-lsa administrative|stub-router administrative|ipv6 ospf6 cost 65535|"
-    r"ip ospf cost 65535|set-overload-bit|neighbor [0-9A-Fa-f.:]{2,45} shutdown"
+    r"bgp graceful-shutdown|max-metric router-lsa administrative|stub-router administrative|ipv6 ospf6 cost \d+|"
+    r"ip ospf cost \d+|set-overload-bit|neighbor [0-9A-Za-z.:_-]{1,64} (shutdown|weight \d+)"
 )
 
 
@@ -77,7 +78,7 @@ def hold(running: str) -> str:
     commands = drained(running)
     if not commands:
         return ""
-    words = " ".join(f"-c {shlex.quote(c)}" for c in ("configure terminal", *commands, "end"))
+    words = " ".join(f"-c {shlex.quote(c)}" for c in ("configure terminal", *commands, "end", "write memory"))
     # vyos-router leaves that file when it has loaded the configuration; for ten minutes it is waited for.
     wait = "for n in $$(seq 600); do [ -e /tmp/vyos-config-status ] && break; sleep 1; done"
     return (
@@ -90,18 +91,23 @@ def hold(running: str) -> str:
 
 def drained(running: str) -> tuple[str, ...]:
     """The commands that drain it as it is drained now, section by section."""
-    commands, section, open_section = list[str](), "", ""
+    commands, section, family = list[str](), "", ""
+    opened: tuple[str, str] = ("", "")
     for line in running.splitlines():
         text = line.strip()
         if line[:1] not in {" ", "\t"}:
-            section = text if text.startswith(("router ", "interface ")) else ""
+            section, family = text if text.startswith(("router ", "interface ")) else "", ""
+        elif text.startswith("address-family "):
+            family = text
+        elif text == "exit-address-family":
+            family = ""
         elif section and _DRAINED.fullmatch(text):
-            if section != open_section:
-                commands += ["exit"] if open_section else []
-                commands.append(section)
-                open_section = section
+            if opened != (section, family):
+                commands += ["exit"] * (bool(opened[0]) + bool(opened[1]))
+                commands += [section, *([family] if family else [])]
+                opened = (section, family)
             commands.append(text)
-    return (*commands, "exit") if commands else ()
+    return (*commands, *(["exit"] * (bool(opened[0]) + bool(opened[1]))))
 
 
 def iso_file(params: ImageParams) -> str:

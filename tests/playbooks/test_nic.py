@@ -17,7 +17,7 @@ from playbooks.base import Answer, Impossible, Seen
 from playbooks.nic import parse
 from playbooks.nic.driver import Nic, NicParams
 from playbooks.nic.render import FILE
-from tests.playbooks.scripted import FRR, Scripted, step
+from tests.playbooks.scripted import FRR, Scripted, reached, step
 
 RECORDINGS = Path(__file__).parent / "recordings" / "nic-ethtool-6.1"
 UNSUPPORTED = Answer(1, "netlink error: Operation not supported\n", "")
@@ -115,7 +115,7 @@ def test_queues_mean_combined_where_there_is_that_and_both_directions_elsewhere(
     Nic().apply(session, held, deadline_s=30)
     assert cards.cards["eth1"].now == {"rx": 4, "tx": 4}
     assert cards.cards["eth2"].now["combined"] == 4
-    assert Nic().observe(session, held).seen is Seen.DONE
+    assert Nic().observe(session, reached(held)).seen is Seen.DONE
     assert "ExecStart=-/usr/sbin/ethtool -L eth1 rx 4 tx 4\n" in session.files[FILE]
     assert "ExecStart=-/usr/sbin/ethtool -L eth2 combined 4\n" in session.files[FILE]
     assert cards.enabled == {"slipway-nic.service"}
@@ -167,7 +167,7 @@ def test_all_means_the_cards_that_can_and_names_those_that_are_left_alone() -> N
     assert cards.cards["eth2"].now["combined"] == 12
     assert cards.cards["eth0"].now == {"combined": 1} and cards.cards["eth1"].now == {"rx": 8, "tx": 8}
     assert {argv[2] for argv in session.said("-L")} == {"eth2"} and "eth0" not in session.files[FILE]
-    done = Nic().observe(session, held)
+    done = Nic().observe(session, reached(held))
     assert done.seen is Seen.DONE and done.data["left_alone"] == left
     Nic().rollback(session, held, deadline_s=30)
     assert Nic().observe_rollback(session, held).seen is Seen.DONE
@@ -226,9 +226,10 @@ def test_parameters_that_make_no_sense_are_refused(params: dict[str, Any]) -> No
 
 
 def test_without_facts_the_plan_says_what_will_be_written() -> None:
-    assert Nic().plan(StepSpec("nic", {"queues": 4}), FRR, {}).commands == (f"write and enable {FILE}",)
+    assert Nic().plan(StepSpec("nic", {"queues": 4}), FRR, {}).commands == (ARMED, f"write and enable {FILE}")
 
 
+ARMED = "the device puts all of it back by itself unless it is reached within 60 s"
 FACTS = {
     "interfaces": {
         "lo": {"channels": None},
@@ -242,7 +243,7 @@ def test_the_plan_shows_what_changes_from_the_facts_and_refuses_what_a_card_cann
     planned = Nic().plan(StepSpec("nic", {"queues": 4}), FRR, FACTS)
     left = "br0 left alone: a card that does not let them be set, 4 wanted\n"
     assert planned.diff == f"eth1, rx queues: 8 -> 4\neth1, tx queues: 8 -> 4\n{left}"
-    assert planned.commands == ("ethtool -L eth1 rx 4 tx 4", f"write and enable {FILE}")
+    assert planned.commands == (ARMED, "ethtool -L eth1 rx 4 tx 4", f"write and enable {FILE}")
     with pytest.raises(Impossible, match="a maximum of 8"):
         Nic().plan(StepSpec("nic", {"queues": 9}), FRR, FACTS)
     with pytest.raises(Impossible, match="eth7"):

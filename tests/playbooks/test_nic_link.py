@@ -12,7 +12,7 @@ from playbooks.facts.driver import collect
 from playbooks.nic import link_file, render
 from playbooks.nic.driver import Nic
 from playbooks.nic.link_file import governed, held, lines_of, text
-from tests.playbooks.scripted import step
+from tests.playbooks.scripted import reached, step
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, device
 
@@ -104,20 +104,18 @@ def test_a_boot_keeps_what_the_link_file_holds_and_the_unit_holds_the_rest() -> 
     lab = SimLab()
     at = SimSession(device(lab, "bly"), lab)
     planned = Nic().plan(StepSpec("nic", WANTED), at.device, collect(at))
-    assert any(
-        "10-slipway-INTERFACE.link: CombinedChannels, RxBufferSize" in c for c in planned.commands
-    )
+    assert any("10-slipway-INTERFACE.link: CombinedChannels, RxBufferSize" in c for c in planned.commands)
     wanted = replace(step("nic", WANTED), device=at.device)
     held_now = replace(wanted, artifact=Nic().precheck(at, wanted).artifact)
     Nic().apply(at, held_now, deadline_s=30)
-    look = Nic().observe(at, held_now)
+    look = Nic().observe(at, reached(held_now))
     assert look.seen is Seen.DONE, look.reasons
     files = lab.net.routers["bly"].files
     assert "CombinedChannels=2\nRxBufferSize=1024\n" in files[FILE]
     assert "rx-flow-hash udp4 sd" in files[render.FILE] and "-L eth1" not in files[render.FILE]
     at.run(["reboot"], root=True)
     lab.wait(60.0)
-    look = Nic().observe(SimSession(device(lab, "bly"), lab), held_now)
+    look = Nic().observe(SimSession(device(lab, "bly"), lab), reached(held_now))
     assert look.seen is Seen.DONE, look.reasons
     assert lab.net.routers["bly"].nics["eth1"].channels["combined"] == 2
     Nic().rollback(at, held_now, deadline_s=30)
@@ -132,7 +130,7 @@ def test_queues_alone_need_no_unit() -> None:
     wanted = replace(step("nic", {"interface": "eth1", "queues": 2}), device=at.device)
     held_now = replace(wanted, artifact=Nic().precheck(at, wanted).artifact)
     Nic().apply(at, held_now, deadline_s=30)
-    assert Nic().observe(at, held_now).seen is Seen.DONE
+    assert Nic().observe(at, reached(held_now)).seen is Seen.DONE
     assert FILE in lab.net.routers["bly"].files and render.FILE not in lab.net.routers["bly"].files
     assert Nic().precheck(at, wanted).seen is Seen.ALREADY
 

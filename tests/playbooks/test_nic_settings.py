@@ -15,7 +15,7 @@ from playbooks.facts.driver import collect
 from playbooks.nic import render
 from playbooks.nic.driver import Nic, NicParams
 from playbooks.nic.settings import CPUS_FILE, State, near_cpus, refusals, settings
-from tests.playbooks.scripted import step
+from tests.playbooks.scripted import reached, step
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, device
 
@@ -40,7 +40,7 @@ def test_everything_is_set_read_back_and_put_back_on_the_simulated_network() -> 
     lab = SimLab()
     at = session(lab)
     driver, held = carried_out(at, WHOLE)
-    assert driver.observe(at, held).seen is Seen.DONE
+    assert driver.observe(at, reached(held)).seen is Seen.DONE
     assert driver.precheck(at, replace(held, artifact=None)).seen is Seen.ALREADY
     nic = lab.net.routers["bly"].nics["eth1"]
     assert nic.channels["combined"] == 2
@@ -60,7 +60,7 @@ def test_settings_survive_a_reboot() -> None:
     at.run(["reboot"], root=True)
     lab.wait(60.0)
     assert lab.state("bly")["reachable"]
-    look = driver.observe(session(lab), held)
+    look = driver.observe(session(lab), reached(held))
     assert look.seen is Seen.DONE, look.reasons
 
 
@@ -209,7 +209,7 @@ def test_local_interrupts_are_planned_in_words_and_set_as_the_device_says() -> N
     planned = Nic().plan(StepSpec("nic", wanted), at.device, collect(at))
     assert "those of its NUMA node that are not isolated" in planned.diff
     driver, held = carried_out(at, wanted)
-    assert driver.observe(at, held).seen is Seen.DONE
+    assert driver.observe(at, reached(held)).seen is Seen.DONE
     assert lab.net.routers["bly"].nics["eth1"].custom["cpus"] == "0 1 2 3 4 5 6 7"
     unit = lab.net.routers["bly"].files[render.FILE]
     assert "irq eth1 0 1 2 3" in unit and "local" not in unit

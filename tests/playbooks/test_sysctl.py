@@ -12,7 +12,7 @@ from playbooks.base import Answer, Seen
 from playbooks.sysctl import parse
 from playbooks.sysctl.driver import Sysctl
 from playbooks.sysctl.render import FILE
-from tests.playbooks.scripted import FRR, Scripted, step
+from tests.playbooks.scripted import FRR, Scripted, reached, step
 
 BACKLOG = "net.core.netdev_max_backlog"
 
@@ -53,7 +53,7 @@ def test_a_setting_is_in_effect_and_in_the_file_and_goes_back() -> None:
     assert look.seen is Seen.READY
     held = replace(wanted, artifact=look.artifact)
     Sysctl().apply(kernel, held, deadline_s=30)
-    assert Sysctl().observe(kernel, held).seen is Seen.DONE
+    assert Sysctl().observe(kernel, reached(held)).seen is Seen.DONE
     assert parse.file_settings(kernel.files[FILE]) == {
         BACKLOG: "5000", "net.ipv4.ip_forward": "1", "net.ipv4.tcp_rmem": "4096 131072 6291456",
     }  # fmt: skip

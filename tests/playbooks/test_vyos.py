@@ -179,12 +179,14 @@ def test_the_menu_forgets_the_trial_before_it_boots_it() -> None:
 def test_what_drains_a_router_is_found_section_by_section() -> None:
     running = (
         "router bgp 65000\n neighbor 192.0.2.1 remote-as 65001\n neighbor 192.0.2.1 shutdown\n bgp graceful-shutdown\n"
-        " address-family ipv4 unicast\n  network 192.0.2.0/24\n exit-address-family\nexit\n!\n"
+        " address-family ipv4 unicast\n  network 192.0.2.0/24\n  neighbor 192.0.2.1 weight 60000\n"
+        " exit-address-family\nexit\n!\n"
         "interface eth1\n ipv6 ospf6 cost 65535\nexit\ninterface eth2\n ipv6 ospf6 cost 10\nexit\n"
     )
     assert render.drained(running) == (
         "router bgp 65000", "neighbor 192.0.2.1 shutdown", "bgp graceful-shutdown", "exit",
-        "interface eth1", "ipv6 ospf6 cost 65535", "exit",
+        "router bgp 65000", "address-family ipv4 unicast", "neighbor 192.0.2.1 weight 60000", "exit", "exit",
+        "interface eth1", "ipv6 ospf6 cost 65535", "exit", "interface eth2", "ipv6 ospf6 cost 10", "exit",
     )  # fmt: skip
     assert render.hold("router bgp 65000\n neighbor 192.0.2.1 remote-as 65001\n") == ""
     assert "-c 'configure terminal' -c 'router bgp 65000'" in render.hold(running)

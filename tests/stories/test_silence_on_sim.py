@@ -15,6 +15,7 @@ from fleet.changes.silent import EVENT
 from inventory.models import Console, Credential, Router
 from lab.sim import SimFleet, oracle
 from lab.sim.grub import package_text
+from tests import needs
 from tests.stories.stage import Stage, targets, wait_ended
 from tests.stories.test_story_on_sim import fleet, inline, judge, stage
 
@@ -23,7 +24,7 @@ __all__ = ["fleet", "inline", "stage"]  # the fixtures
 OLD, NEW, VERSION = "6.1.0-55-amd64", "6.1.0-56-amd64", "6.1.192-2"
 SOURCE = f"https://packages.example.net/linux-image-{NEW}_{VERSION}_amd64.deb"
 INPUTS: dict[str, Any] = {
-    "release": NEW, "version": VERSION, "source": SOURCE, "confirm": "60s", "within": "15s",
+    "release": NEW, "version": VERSION, "source": SOURCE, "confirm": "60s", "within": "12s",
     "sha256": hashlib.sha256(package_text(SOURCE).encode()).hexdigest(), "settle": "0s", "gate": "0s", "soak": "1s",
     "every": "500ms",
 }  # fmt: skip
@@ -73,6 +74,7 @@ def controller(fleet: SimFleet) -> Iterator[Controller]:
 def test_its_controller_ends_it_and_without_one_it_is_stuck(
     inline: None, stage: Stage, fleet: SimFleet, controller: Controller
 ) -> None:
+    needs.need(needs.minutes())
     login = Credential.objects.create(name="bmc", username="admin", reference=f"file:{fleet.folder}/key/password")
     Console.objects.create(
         router=Router.objects.get(name="bly"), kind="redfish", address="127.0.0.1", port=controller.server_port,
@@ -85,7 +87,7 @@ def test_its_controller_ends_it_and_without_one_it_is_stuck(
     found = targets(first)["bly"]
     assert (found.state, first.state) == ("rolled_back", "rolled_back"), found.reasons
     step = StepRun.objects.get(target=found, verb="kernel", back=False)
-    assert "did not come up" in str(step.reasons) and step.progress["power"] == "PowerCycle by Redfish"
+    assert "did not come up" in str(step.reasons) and step.data["power"] == "PowerCycle by Redfish"
     assert Event.objects.filter(step=step, kind=EVENT).count() == 1, "once, and written down before"
     assert fleet.state("bly")["kernel"] == OLD and not any(fleet.state("bly")["drained"].values())
 

@@ -42,7 +42,7 @@ def test_one_image_is_kept_and_one_that_panics_is_gone(inline: None, stage: Stag
         assert status == 0 and f'"image_default": "{default}", "image_running": "{running}"' in said
         assert OLD in said and not any(fleet.state(name)["drained"].values())
     step = StepRun.objects.get(target=found["lang"], verb="vyos-image", back=False)
-    assert "did not come up" in str(step.reasons) and "Kernel panic" in str(step.progress), (
+    assert "did not come up" in str(step.reasons) and "Kernel panic" in str(step.data), (
         step.reasons,
         step.progress,
     )
