@@ -8,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from fleet.core.model import Json, Reason
 
@@ -15,6 +16,7 @@ from fleet.core.model import Json, Reason
 # from costing memory.
 MAX_CHARACTERS = 200_000
 MAX_NODES = 20_000
+MAX_DEPTH = 50  # the deepest of ours has 6
 
 Path = tuple[str | int, ...]
 
@@ -134,6 +136,7 @@ def read(text: str, *, file: str) -> Document:
         document.refuse((), found=f"{len(text)} characters", wanted=f"at most {MAX_CHARACTERS}")
         document.raise_if_wrong()
     try:
+        _refuse_shapes(text, file)
         loaded = YAML(typ="rt", pure=True).load(io.StringIO(text))
     except (YAMLError, ValueError, RecursionError) as error:
         line, found = _syntax(error)
@@ -142,6 +145,26 @@ def read(text: str, *, file: str) -> Document:
     document.value = _plain(loaded, (), document, [0])
     document.raise_if_wrong()
     return document
+
+
+def _refuse_shapes(text: str, file: str) -> None:
+    """What no recipe has and ruamel stumbles over: tags of its own, a value that holds itself, endless depth."""
+    open_anchors: list[str | None] = []
+    for event in YAML(typ="rt", pure=True).parse(io.StringIO(text)):
+        anchor, found = getattr(event, "anchor", None), ""
+        if isinstance(event, CollectionEndEvent):
+            open_anchors.pop()
+        elif isinstance(event, AliasEvent) and anchor in open_anchors:
+            found = f"*{anchor} in what &{anchor} names"
+        elif getattr(event, "tag", None):
+            found = f"the tag {event.tag}"[:80]
+        elif isinstance(event, CollectionStartEvent) and len(open_anchors) >= MAX_DEPTH:
+            found = f"more than {MAX_DEPTH} levels"
+        if found:
+            line = event.start_mark.line + 1
+            raise RecipeRefused((RecipeError(file, line, found, "texts, numbers, lists and mappings"),))
+        if isinstance(event, CollectionStartEvent):
+            open_anchors.append(anchor)
 
 
 def _syntax(error: Exception) -> tuple[int, str]:
