@@ -41,7 +41,9 @@ DRIVERS: Mapping[str, str] = {
     "verify": "playbooks.facts.driver:Verify",
     "vpp": "playbooks.vpp.driver:Vpp",
     "vpp-change": "playbooks.vpp.change:VppChange",
+    "vpp-default": "playbooks.vpp.after:VppDefault",
     "vpp-sessions": "playbooks.vpp.sessions:VppSessions",
+    "vpp-vrrp": "playbooks.vpp.after:VppVrrp",
     "vyos-default": "playbooks.vyos.default:VyosDefault",
     "vyos-image": "playbooks.vyos.driver:VyosImage",
 }

@@ -109,6 +109,8 @@ _PHASES: Mapping[str, TargetState] = {
     "soak": _T.SOAKING,
     "probe-again": _T.SOAKING,
     "netboot-default": _T.SOAKING,
+    "vpp-vrrp": _T.UNDRAINING,
+    "vpp-default": _T.SOAKING,
     "kernel-default": _T.SOAKING,  # what soaked becomes the default: no traffic is moved for it
     "vyos-default": _T.SOAKING,
 }

@@ -395,5 +395,6 @@ class Machine:
             "enabled": sorted(router.enabled),
             "behaviours": [str(b.kind) for b in router.behaviours],
             "unknown": list(router.unknown),
+            "vpp": router.vpp.state(),
             "leaking": active(router.behaviours, Kind.SLAB_LEAK) is not None,
         }

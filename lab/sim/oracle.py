@@ -120,6 +120,9 @@ def _inverse(change: str) -> str:
         head, _, new = change.rpartition(" -> ")
         what, _, old = head.rpartition(" ")
         return f"{what} {new} -> {old}"
+    for word, other in (("stopped", "started"), ("started", "stopped")):
+        if change.endswith(f" {word}"):
+            return f"{change.removesuffix(word)}{other}"
     return ""
 
 

@@ -20,8 +20,7 @@ from lab.sim.work import CPUS, Work
 PSTORE = "/sys/fs/pstore/"
 FRR_CONF, BIRD_CONF = "/etc/frr/frr.conf", "/etc/bird/bird.conf"
 _SEED = uuid.UUID("7f3d0c52-5a1e-4a6b-9d62-51f0a7c1be0e")
-_MAX_METRIC = "max-metric router-lsa administrative"
-KERNELS = ("6.1.0-55-amd64", "6.1.0-56-amd64")
+_MAX_METRIC, KERNELS = "max-metric router-lsa administrative", ("6.1.0-55-amd64", "6.1.0-56-amd64")
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ class Router:
     nvm: dict[str, Nvm] = field(default_factory=dict)  # by PCI address of the card, without the function
     # On a blade: queues that its adapter gives from the next boot on, and whether it then stays off by itself.
     adapter: dict[str, int] = field(default_factory=dict)
-    vpp: Vpp = field(default_factory=Vpp)
     stays_off: bool = False
+    vpp: Vpp = field(default_factory=Vpp)
     lost_before: list[float] = field(default_factory=lambda: [0.0, 0.0])
     unknown: list[str] = field(default_factory=list)
 
@@ -300,8 +299,8 @@ class Router:
         self.software.boot(self.kernel)
         for card in self.nvm.values():
             card.running = card.stored
-        self.vpp = Vpp(starts=self.vpp.starts)
         self.boots += 1
+        self.vpp = Vpp(starts=self.vpp.starts)
         self.booted_at, self.powered = now, True
         self.sysctls = dict(startup.SYSCTLS)
         for path in sorted(p for p in self.files if p.startswith("/etc/sysctl.d/") and p.endswith(".conf")):

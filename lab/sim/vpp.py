@@ -6,6 +6,7 @@ The texts of errors and the silence of success are those of captures/vpp-24.06; 
 import ipaddress
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from lab.sim import vppshow
 from lab.sim.ethtool import bus
@@ -141,7 +142,7 @@ def _run(router: Router, vpp: Vpp, words: Sequence[str]) -> str:
 
 
 def _create(router: Router, vpp: Vpp, words: Sequence[str]) -> str:
-    pairs = dict(zip(words[1::1], words[2::1], strict=False))
+    pairs = dict(pairwise(words[1:]))
     match words:
         case ["loopback", "interface", "instance", number, *_]:
             mac = pairs.get("mac", "de:ad:00:00:00:00")

@@ -49,6 +49,7 @@ class Vpp:
     taken: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)  # addresses that were flushed from cards: "IFNAME"
     ran: list[str] = field(default_factory=list)
+    enabled: bool = False
 
     def stop(self) -> None:
         """The process ends; cards stay with vfio until somebody gives them back."""
@@ -63,3 +64,7 @@ class Vpp:
             speaks = any(line.startswith("ipv6 ospf6 area") for line in lines) and "ipv6 ospf6 passive" not in lines
             if self.running and daemons and name.startswith("interface ") and speaks:
                 self.hung = True
+
+    def state(self) -> dict[str, object]:
+        """What a test asks for."""
+        return {"running": self.running, "hung": self.hung, "taken": sorted(self.taken), "ran": list(self.ran)}

@@ -28,6 +28,11 @@ def systemctl(ctx: Context, argv: Sequence[str]) -> Reply | None:
         case "start" | "restart" | "stop" if ctx.root:
             changes = vpp.stop(ctx.router) if words[0] != "start" else ()
             return Reply(changes=changes + (vpp.start(ctx.router) if words[0] != "stop" else ()))
+        case "enable" | "disable" if ctx.root:
+            state.enabled = words[0] == "enable"
+            return Reply(changes=(f"{words[0]}d vpp.service",))
+        case "is-enabled":
+            return Reply("enabled\n" if state.enabled else "disabled\n", status=0 if state.enabled else 1)
         case _:
             return Reply()
 

@@ -19,6 +19,7 @@ from playbooks.vpp.holds import held as there
 from playbooks.vpp.params import VppParams
 
 _AGAIN_S = 1.0
+CANDIDATE = f"{render.STATE}/vppcfg-candidate.yaml"
 _LOOK: Mapping[str, list[str]] = {
     "links": ["ip", "-j", "-d", "link", "show"],
     "addresses": ["ip", "-j", "addr", "show"],
@@ -114,7 +115,8 @@ class Vpp:
         if answers["vpp"].out.strip() == "active":
             found = Reason(f"VPP on {step.device.name}", "running before it was launched", "not running yet")
             return Look(Seen.UNKNOWN, (found,))
-        found_plan = look.plan_now(session, novpp=True)
+        put(session, CANDIDATE, str(rendered["yaml"]), mode="0600")
+        found_plan = look.plan_now(session, CANDIDATE, novpp=True)
         if wrong := look.same_plan(found_plan, rendered["novpp"], step.device.name):
             return Look(Seen.UNKNOWN, wrong, {"hold": True})
         config = daemon.running(session)
@@ -136,8 +138,11 @@ class Vpp:
     def _before_files(
         self, session: Session, step: Step, params: VppParams, rendered: Mapping[str, Any], answers: Mapping[str, Any]
     ) -> Look:
-        """Ready when the machine has what VPP takes, and vppcfg is there. The files' old texts restore them."""
-        if wrong := _not_ready(rendered, answers):
+        """Ready when the machine has what VPP takes. The files' old texts restore them.
+
+        Before the drain everything is asked once; what the reboot brings is not there yet then.
+        """
+        if step.drain_artifact is not None and (wrong := _not_ready(rendered, answers)):
             return Look(Seen.IMPOSSIBLE, wrong)
         texts = render.files(params, rendered, step.device.suite)
         had = {path: session.run(["cat", path], root=True) for path in texts}
@@ -221,7 +226,7 @@ class Vpp:
             if new is None:
                 reasons.append(Reason(f"{old.name} in {params.netns}", "not there", "there, as in the kernel before"))
                 continue
-            if (new.mac.lower(), new.mtu) != (old.mac.lower(), old.mtu) and not old.about.get("kind") == "dummy":
+            if (new.mac.lower(), new.mtu) != (old.mac.lower(), old.mtu) and old.about.get("kind") != "dummy":
                 shown = f"{old.mac}, MTU {old.mtu} as before"
                 reasons.append(Reason(f"{old.name} in {params.netns}", f"{new.mac}, MTU {new.mtu}", shown))
             if missing := sorted(set(old.addresses) - set(new.addresses)):

@@ -60,6 +60,8 @@ class VppSessions:
         mine, config = _planned(step), daemon.running(session)
         if isinstance(config, Reason):
             return Look(Seen.UNKNOWN, (config,))
+        if step.drain_artifact is None:
+            return Look(Seen.READY)  # asked before the drain, as every step is: VPP is not there yet
         seen = look.look(session, alive_s=_params(step).alive)
         if wrong := look.failed(look.health(seen, _wanted(seen)))[:3]:
             return Look(Seen.UNKNOWN, wrong)

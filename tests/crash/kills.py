@@ -89,6 +89,7 @@ class Bench:
     engine: Engine
     recipe: str
     inputs: Mapping[str, Any]
+    names: tuple[str, ...] = NAMES
 
     def undisturbed(self) -> tuple[End, list[str]]:
         """The run that all others are compared with, and every point at which a worker can die in it."""
@@ -128,7 +129,7 @@ class Bench:
 
     def _start(self) -> tuple[Change, int]:
         seen = len(self.fleet.journal())
-        return self.stage.start(str(RECIPES / f"{self.recipe}.yaml"), self.inputs, NAMES), seen
+        return self.stage.start(str(RECIPES / f"{self.recipe}.yaml"), self.inputs, self.names), seen
 
     def _judge(self, change: Change, before: int) -> End:
         change.refresh_from_db()

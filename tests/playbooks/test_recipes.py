@@ -35,6 +35,8 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "ucs-queues": {"queues": 8},
     "ucs-rack-queues": {"queues": 8},
     "ucs-user-ack": {},
+    "vpp": {"keep": "eth0", "workers": 4, "cmdline": "isolcpus=2-5 hugepages=1024"},
+    "vpp-change": {"config": "interfaces: {eth1: {addresses: [192.0.2.1/24]}}"},
     "nic-rss": {"interface": "eth1", "udp": "sdfn"},
     "nic-settings": {"interface": "eth1", "rings_rx": 4096, "coalesce": "rx-usecs = 50\nadaptive-rx = off"},
     "sysctl": {"settings": "net.core.netdev_max_backlog = 5000"},
