@@ -55,6 +55,7 @@ def seal(change_id: int) -> int:
     try:
         with transaction.atomic():
             writing.insert(links)
+            Change.objects.filter(pk=change_id).update(sealed=number)
     except IntegrityError:
         return 0
     return len(links)
@@ -88,6 +89,10 @@ def verify(change: Change) -> Verified:
                 ),
             )
         previous = seal_row.hash
+    sealed = Change.objects.values_list("sealed", flat=True).get(pk=change.pk)
+    if count != sealed:
+        remedy = "Somebody removed or added events at its end: compare with a backup."
+        return Verified(count, Reason(f"chain of change {change.pk}", f"{count} links", f"{sealed} links", remedy))
     if loose := Event.objects.filter(change=change, seal__isnull=True).count():
         return Verified(
             count,

@@ -54,6 +54,7 @@ class Change(models.Model):
     state = models.CharField(max_length=12, choices=_choices(ChangeState), default=ChangeState.DRAFT)
     generation = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
+    sealed = models.PositiveIntegerField(default=0)  # links of its chain: one that is cut off at its end is found
 
     objects = ChangeQuerySet.as_manager()
 
