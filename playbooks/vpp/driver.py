@@ -166,7 +166,9 @@ class Vpp:
         put(session, held.go.file("back"), back_script(step), mode="0600")
         daemon.configure(session, held.held, hold=True, timeout_s=min(30.0, deadline_s))
         confirm.arm(session, dead_man(held), [["/bin/sh", held.go.file("back")]], within_s=params.confirm)
-        commands = render.launching(params, rendered, held.links, suite=step.device.suite, vrrp=held.vrrp)
+        commands = render.launching(
+            params, rendered, held.links, suite=step.device.suite, vrrp=held.vrrp, routes=held.routes
+        )
         detached.start(session, held.go, commands, timeout_s=min(30.0, deadline_s))
 
     def observe(self, session: Session, step: Step) -> Look:

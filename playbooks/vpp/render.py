@@ -128,7 +128,13 @@ def run(command: str) -> list[str]:
 
 
 def launching(
-    params: VppParams, rendered: Mapping[str, Json], links: Sequence[Link], *, suite: str, vrrp: bool
+    params: VppParams,
+    rendered: Mapping[str, Json],
+    links: Sequence[Link],
+    *,
+    suite: str,
+    vrrp: bool,
+    routes: Sequence[Sequence[str]] = (),
 ) -> list[list[str]]:
     """Everything from the kernel to VPP, as commands of which each must succeed."""
     taken = [link for link in links if link.name not in params.keep]
@@ -137,20 +143,43 @@ def launching(
     made = [["systemctl", "daemon-reload"], ["systemctl", "start", NETNS_UNIT]]
     made += [["systemctl", "stop", "keepalived"]] if vrrp else []
     made += [["systemctl", "stop", suite]]
-    made += [["ip", "link", "delete", "dev", link.name] for link in sorted(above, key=_deepest)]
+    made += [["ip", "link", "delete", "dev", link.name] for link in _stacked(above, links)[::-1]]
     for link in cards:
         made.append(["ip", "address", "flush", "dev", link.name])
         if params.dataplane is Dataplane.DPDK:
             made.append(["ip", "link", "set", "dev", link.name, "down"])  # a card that is up is left alone (vpp.md 2)
     made.append(["systemctl", "start", "vpp"])
     made += [run(str(command)) for command in rendered["commands"]]
+    # Static routes are nobody's to put back but ours: those that leave through what VPP took.
+    gone = {link.name for link in taken}
+    made += [["ip", "netns", "exec", params.netns, "ip", *r] for r in routes if _leaves_by(r) in gone]
     made += [["systemctl", "start", f"slipway-{name}"] for name in params.services]
     return [*made, ["systemctl", "start", suite]]
 
 
-def _deepest(link: Link) -> tuple[int, str]:
-    """VLANs before what they lie on."""
-    return {"vlan": 0, "dummy": 1}.get(str(link.about.get("kind")), 2), "~" if "." not in link.name else link.name
+def _leaves_by(route: Sequence[str]) -> str:
+    """The interface of a route, as arguments of `ip`."""
+    words = list(route)
+    return words[words.index("dev") + 1] if "dev" in words[:-1] else ""
+
+
+def _stacked(chosen: Iterable[Link], links: Iterable[Link]) -> list[Link]:
+    """What lies below before what lies on it."""
+    by_name = {link.name: link for link in links}
+    return sorted(chosen, key=lambda link: (_height(link, by_name), link.name))
+
+
+def _height(link: Link, links: Mapping[str, Link]) -> int:
+    """How much lies below: 0 a card or dummy, 1 a bond, 2 a VLAN, more a VLAN in a VLAN."""
+    match link.about.get("kind"):
+        case "vlan":
+            below = links.get(str(link.about.get("parent")))
+            rest = {name: one for name, one in links.items() if name != link.name}
+            return max(2, 1 + _height(below, rest) if below is not None else 2)
+        case "bond":
+            return 1
+        case _:
+            return 0
 
 
 def way_back(
@@ -169,21 +198,13 @@ def way_back(
             made += _give_back(phy)
     made.append(["udevadm", "settle", "--timeout=20"])
     # What lies below is there before what lies on it.
-    taken = sorted((link for link in links if link.name not in params.keep), key=_highest)
+    taken = _stacked([link for link in links if link.name not in params.keep], links)
     for link in taken:
         made += _restore(link, taken)
     made += [["ip", *(str(word) for word in route)] for route in keeps["routes"]]
     made.append(["cp", str(keeps["file"]), str(keeps["conf"])])
     made.append(["systemctl", "start", suite])
     return [*made, *([["systemctl", "start", "keepalived"]] if keeps["vrrp"] else [])]
-
-
-def _highest(link: Link) -> tuple[int, int, str]:
-    return (
-        {"": 0, "dummy": 0, "bond": 1, "vlan": 2}.get(str(link.about.get("kind")), 3),
-        link.name.count("."),
-        link.name,
-    )
 
 
 def _give_back(phy: Phy) -> list[list[str]]:
