@@ -15,7 +15,7 @@ from playbooks.base import Answer, Device, Seen, Session
 from playbooks.nic.driver import Nic
 from playbooks.nic.render import FILE
 from tests import needs
-from tests.playbooks.scripted import FRR, step
+from tests.playbooks.scripted import FRR, reached, step
 
 NEAR, FAR = f"slipway-q{os.getpid()}a", f"slipway-q{os.getpid()}b"
 QUEUES, FLOWS, PORT = 8, 64, 9999
@@ -34,9 +34,14 @@ class Inside(Session):
         match argv:
             case ["cat", path]:
                 return Answer(0, self.files[path], "") if path in self.files else Answer(1, "", "none")
-            case ["rm", "-f", path]:
-                self.files.pop(path, None)
+            case ["rm", "-f", *paths]:
+                for path in paths:
+                    self.files.pop(path, None)
                 return Answer(0, "", "")
+            case ["test", "-e", path]:
+                return Answer(int(path not in self.files), "", "")
+            case ["systemd-run", *_]:
+                return Answer(0, "", "")  # armed; this machine has no systemd of its own to fire it
             case ["systemctl", *_]:
                 return Answer(0, "enabled\n" if FILE in self.files else "disabled\n", "")
             case _:
@@ -161,7 +166,7 @@ def test_queues_of_a_real_card_are_changed_under_traffic(wire: None) -> None:
         held = replace(wanted, artifact=kind.precheck(at, wanted).artifact)
         assert channels(at) == ["8", "8"]
         kind.apply(at, held, deadline_s=30)
-        assert kind.observe(at, held).seen is Seen.DONE
+        assert kind.observe(at, reached(held)).seen is Seen.DONE
         assert channels(at) == ["3", "3"] and "-L va rx 3 tx 3" in at.files[FILE]
         time.sleep(1.0)
         kind.rollback(at, held, deadline_s=30)

@@ -27,7 +27,7 @@ from playbooks.nic import link_file, reading, render
 from playbooks.nic.driver import Nic as Kind
 from playbooks.transport import connect
 from tests import needs
-from tests.playbooks.scripted import step
+from tests.playbooks.scripted import reached, step
 
 NAME, TAP, MAC = "rosing", "t-rss", "52:54:00:77:fe:00"
 HOST, ADDRESS = "198.18.79.1", "198.18.79.2"
@@ -165,7 +165,7 @@ def carried_out(at: Session, params: dict[str, Any]) -> tuple[Kind, Step]:
     assert look.seen is Seen.READY, look.reasons
     held = replace(wanted, artifact=look.artifact)
     kind.apply(at, held, deadline_s=60)
-    seen = kind.observe(at, held)
+    seen = kind.observe(session(), reached(held))
     assert seen.seen is Seen.DONE, seen.reasons
     return kind, held
 
@@ -201,7 +201,7 @@ def kept(kind: Kind, held: Step) -> None:
     before = boot(at)
     at.run(["systemctl", "reboot"], root=True)
     at = session(not_boot=before)
-    seen = kind.observe(at, held)
+    seen = kind.observe(at, reached(held))
     assert seen.seen is Seen.DONE, seen.reasons
     again = examined(at, 3)
     print("after a boot:", shown(again))
