@@ -61,6 +61,8 @@ def processes(ctx: Context, argv: Sequence[str]) -> Reply:
         for n, name in enumerate(names):
             rows += f"{700 + 20 * router.daemon_starts + n} ({name}) S 1 1 1 0 -1 4194560 100 0 0 0 1 1 0 0 20 0 1 0 "
             rows += f"{ticks + n} 8232960 806\n"
+    if router.vpp.running:
+        rows += f"{router.vpp.pid} (vpp_main) S 1 1 1 0 -1 4194560 100 0 0 0 1 1 0 0 20 0 1 0 900 8232960 806\n"
     return Reply(f"{rows}= {112 + rows.count(chr(10))}\n")
 
 

@@ -49,7 +49,7 @@ def planned(config: Mapping[str, Json], has: present.Present, device: Device) ->
 
 def migration(params: VppParams, device: Device, facts: Mapping[str, Json]) -> dict[str, Json]:
     """Everything for the way from the kernel to VPP. Raises Impossible with all reasons."""
-    if facts.get("dataplane") == "vpp":
+    if facts.get("dataplane") == "vpp" or facts.get("vpp"):
         found = "VPP forwards already"
         raise Impossible(Reason(f"VPP on {device.name}", found, "the kernel", "Use `vpp-change` for what is small."))
     intent = vpp.from_kernel(facts, params.wish())
