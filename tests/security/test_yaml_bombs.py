@@ -1,6 +1,7 @@
-"""Every door that takes YAML refuses what grows: aliases, depth, size; quickly, in words, with little memory."""
+"""Every door that takes YAML, or XML of a device, refuses what grows: in words, quickly, with little memory."""
 
 import tracemalloc
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from typing import Any
 
@@ -60,3 +61,10 @@ def test_a_bomb_is_refused(door: str, bomb: str, record_property: Any) -> None:
     record_property("megabytes", round(most / 1e6))
     assert refused, f"{door} took {bomb}"
     assert most < MOST_BYTES
+
+
+def test_what_a_flash_tool_prints_as_xml_does_not_multiply() -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 100}">' for n in range(10))
+    bomb = f'<?xml version="1.0"?><!DOCTYPE d [{entities}]><DeviceUpdate>&e9;</DeviceUpdate>'
+    with pytest.raises(ElementTree.ParseError, match="amplification"):
+        ElementTree.fromstring(bomb)
