@@ -10,6 +10,7 @@ from fleet.changes.models import StepRun
 from inventory.models import Router
 from lab.sim import SimFleet, oracle
 from lab.sim.vyos import iso_text
+from tests import needs
 from tests.stories.stage import Stage, targets, wait_ended
 from tests.stories.test_story_on_sim import fleet, inline, judge, stage
 
@@ -26,13 +27,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 def test_one_image_is_kept_and_one_that_panics_is_gone(inline: None, stage: Stage, fleet: SimFleet) -> None:
+    needs.need(needs.minutes())
     for name in ("bly", "lang"):
         fleet.set_vyos(name, OLD)
         Router.objects.filter(name=name).update(platform="vyos")
     call_command("collect", "--all")
     fleet.inject("lang", "panic_on_new_kernel")
     change = stage.start("vyos-image", INPUTS, ["bly", "lang"])
-    wait_ended(change, within_s=90)
+    wait_ended(change, within_s=200)
     found = targets(change)
     assert {t.name: t.state for t in found.values()} == {"bly": "done", "lang": "rolled_back"}, {
         t.name: t.reasons for t in found.values()
