@@ -94,10 +94,14 @@ def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> No
     if name == "napalm-device":  # nobody can drain it: what it does in service is said, and undone when sessions fall
         assert verbs == ["baseline", "napalm", "verify"] and recipe.steps[1].params["in_service"] is True
         return
+    if name == "vpp-change":  # a sub-interface or an address: nothing that is there is touched
+        assert verbs == ["baseline", "vpp-change", "verify", "soak"] and not registry.driver("vpp-change").disruptive
+        return
     assert verbs[:2] == ["baseline", "drain"]
     assert verbs.index("verify") < verbs.index("undrain") and "soak" in verbs
     # A kernel that soaked becomes the default; nothing else comes after the soak.
-    kept = [f"{verb}-default" for verb in ("kernel", "netboot") if verb in verbs]
+    kept = [f"{verb}-default" for verb in ("kernel", "netboot", "vpp") if verb in verbs]
+    kept += ["vyos-default"] if "vyos-image" in verbs else []
     assert verbs[verbs.index("soak") + 1 :] == kept
     assert [step.params["group"] for step in recipe.steps if step.verb == "undrain"] == ["igp", "bgp"]
     assert read_recipe(recipe_path(name)).name == name

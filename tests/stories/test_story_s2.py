@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from fleet.changes.models import Change
 from inventory.models import Observation
 from lab.sim import SimFleet, oracle
+from tests import needs
 from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
@@ -85,6 +86,7 @@ def test_the_hang_at_undrain_ends_at_the_kernel_without_a_lost_packet(
 def test_a_router_forwards_with_vpp_and_what_was_approved_is_what_ran(
     engine: None, fleet: SimFleet, stage: Stage
 ) -> None:
+    needs.need(needs.minutes())
     lost = fleet.state(NAME)["lost"]
     change = stage.start("quick-vpp", INPUTS, [NAME])
     wait_ended(change, within_s=240)
