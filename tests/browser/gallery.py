@@ -29,9 +29,11 @@ SIZES = {"desktop": looks.DESKTOP, "phone": looks.PHONE}
 # Enough to judge a list by; one with hundreds of rows goes on like that.
 TALLEST = 3000
 # Beside those of the URL configuration, for somebody who is signed in: nothing there, and calendars in every shape.
-MORE = ("/nothing-here/", "/calendar/?view=month", "/calendar/?view=day", "/windows/?withdrawn=1",
-        "/changes/?state=live", "/topology/?site=site1", "/audit/?kind=nonsense", "/changes/new/?recipe=nic-queues",
-        "/inventory/devices/?drift=yes")  # fmt: skip
+MORE = (
+    "/nothing-here/", "/calendar/?view=month", "/calendar/?view=day", "/windows/?withdrawn=1", "/changes/?state=live",
+    "/standard-changes/add/?recipe=nic-rss", "/topology/?site=site1", "/audit/?kind=nonsense",
+    "/changes/new/?recipe=nic-queues", "/inventory/devices/?drift=yes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,25 @@ def asked(now: datetime) -> None:
     )  # fmt: skip
 
 
+def offered(now: datetime) -> None:
+    """A verification that does not pass because of a neighbour's kernel; somebody has asked for the remedy before."""
+    from fleet.changes.models import Remedy, StepRun
+    from tests.changes import builders
+
+    author, approver = builders.person("tabitha"), builders.person("rohan")
+    builders.fleet(["rem1", "rem2"])
+    run = builders.running(author, approver, builders.plan([["rem1"], ["rem2"]]), now, title="Restart of rem1")
+    builders.begin(run, ["rem1"], now)
+    builders.walk(run, "rem1", now, until="verify")
+    said = "route to 2001:db8::7 on rem2: found via eth3 in the kernel, wanted via eth1, as the routing daemon says."
+    results = [{"name": "rib_fib_neighbours", "verdict": "fail", "reasons": [said]}]
+    StepRun.objects.filter(target__run=run, state="claimed").update(data={"results": results}, reasons=[said])
+    Remedy.objects.create(
+        target=builders.target(run, "rem1"), neighbour="rem2", address="2001:db8::7", asked_by=approver, asked_at=now,
+        taken_at=now, ended_at=now, done=False, said="rem2: found no answer for 30 s, wanted an SSH session",
+    )  # fmt: skip
+
+
 def revised(now: datetime) -> None:
     """A draft with two revisions and names as long as they may be."""
     from tests.changes import builders
