@@ -14,7 +14,7 @@ from lab.netns import lifecycle, wiring
 from lab.netns.command import LabError
 from lab.netns.paths import namespace
 from lab.netns.probe_sockets import unreachable_flows
-from lab.netns.topology import FLOWS, ROUTERS, Router, ends_of, router
+from lab.netns.topology import CORE_COST, FLOWS, ROUTERS, Router, ends_of, router
 from lab.vm import configuration, network
 from lab.vm.image import Image
 from lab.vm.machine import Machine, Nic
@@ -22,6 +22,9 @@ from lab.vm.paths import STATE
 
 # An emulated processor needs one to five minutes to its login prompt, as much as the machine has to give.
 READY_LIMIT_S = 900.0
+# From the machine's own convergence on. FRR 8.4.4: a neighbour was seen to forward BGP routes to the link-local address
+# of the router that the machine replaced, for minutes, while its own IGP route led to the machine (2026-11-21).
+_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def leave(name: str) -> None:
 
 def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], limit_s: float = READY_LIMIT_S) -> None:
     """Until every other router has full tables, the machine's neighbours see it, and every probe flow passes."""
-    started = time.monotonic()
+    started, nudge_at = time.monotonic(), 0.0
     waiting, silent = [r.name for r in ROUTERS if r.name != name], ["not tried"]
     while time.monotonic() - started < limit_s:
         waiting = [n for n in waiting if any(have < want for have, want in zip(
@@ -102,11 +105,32 @@ def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], l
             if not silent:
                 progress(f"{name} is a machine, the ring converged after {time.monotonic() - started:.1f} s")
                 return
+            nudge_at = nudge_at or time.monotonic() + _PATIENCE_S
+            if time.monotonic() > nudge_at:
+                progress(f"no answer: {', '.join(silent)}; the costs towards {name} are changed and put back")
+                nudge(name)
+                nudge_at = time.monotonic() + _PATIENCE_S
         time.sleep(2.0)
     raise LabError(
         f"ring with the machine {name}: not converged after {limit_s:.0f} s; without full tables:"
         f" {', '.join(waiting) or 'none'}; flows without an answer: {', '.join(silent)}; see {STATE / name}/console.log"
     )
+
+
+def nudge(name: str) -> None:
+    """Have the FRR neighbours of a machine resolve their next hops anew: their costs towards it up by one, and back."""
+    frr = {r.name for r in ROUTERS if r.suite == "frr"}
+    there = [far for _mine, far, _link in ends_of(name) if far.host in frr]
+    for cost in (CORE_COST + 1, CORE_COST):
+        for far in there:
+            lines = [
+                "configure terminal",
+                f"interface {far.interface}",
+                f"ip ospf cost {cost}",
+                f"ipv6 ospf6 cost {cost}",
+            ]
+            netns.exec_on(far.host, ["vtysh", *(word for line in lines for word in ("-c", line))])
+        time.sleep(6.0)  # LSAs are originated every 5 s at most
 
 
 def lets_in(who: Router) -> bool:

@@ -1,6 +1,7 @@
 """Real kernels on a router of the ring that is a virtual machine: upgraded, broken in three ways, and without a worker.
 
-Run by `make test-vm`. Nearly all of its time is the emulated processor's. SLIPWAY_VM_KEEP=1 keeps ring and machine.
+Run by `make test-vm`. Nearly all of its time is the emulated processor's. SLIPWAY_VM_KEEP=1 keeps ring and machine,
+SLIPWAY_VM_PREFIXES=2000,1000 gives the ring as many as it has elsewhere.
 """
 
 import os
@@ -26,6 +27,8 @@ from tests.vm import conduct, phases
 from tests.vm.conduct import Engine
 
 NAME, NEXT = "tarbell", "dekker"  # the machine, and who would come after it
+# A tenth of what the ring has elsewhere: each look at 3,000 routes costs an emulated processor half a minute.
+PREFIXES4, PREFIXES6 = (int(n) for n in os.environ.get("SLIPWAY_VM_PREFIXES", "200,100").split(","))
 FAULTS = (Fault.PANIC, Fault.NO_NETWORK, Fault.HANG)
 
 pytestmark = [
@@ -49,7 +52,7 @@ def seat(three: tuple[Kernel, ...]) -> Iterator[ring.Seat]:
     kept = os.environ.get("SLIPWAY_VM_KEEP") == "1"
     lab = netns.running_lab() if kept else None
     if lab is None:
-        netns.up(print)
+        netns.up(print, prefixes4=PREFIXES4, prefixes6=PREFIXES6)
     there = ring.seat_of(NAME)
     if lab is not None and there.machine.pid is not None:
         yield there
