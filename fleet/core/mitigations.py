@@ -7,7 +7,7 @@ from datetime import date
 from fleet.core.model import Finding, Json, Reason, Severity
 
 # Parameters that say which cards and how long, not what is set.
-_NOT_SETTINGS = frozenset({"interface", "because", "until", "irqbalance"})
+_NOT_SETTINGS = frozenset({"interface", "because", "until", "irqbalance", "confirm"})
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def test_it_stands_until_its_date_and_that_day_included() -> None:
 def test_the_last_step_that_set_a_setting_decides() -> None:
     first = Applied("bly", 7, "nic", GRO)
     one_back = Applied("bly", 8, "nic", {"interface": "eth1", "offloads": {"gro": True}})
+    first = Applied("bly", 7, "nic", {**GRO, "confirm": "90s"})  # no setting: how it was made
     both_back = Applied("bly", 9, "nic", {"interface": "eth1", "offloads": {"gro": True, "lro": True}})
     later = Applied("bly", 10, "nic", {**GRO, "until": "2027-06-30"})
     assert len(standing([first, one_back])) == 1, "lro is still off"
