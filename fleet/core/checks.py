@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from fleet.core import check_machine, check_routing
+from fleet.core import check_machine, check_routing, check_vpp
 from fleet.core.check_reading import Check, Judged, Measurement, as_map, at, number, untold_reason, verdict_of
 from fleet.core.model import CheckSpec, Reason, Verdict
 
@@ -34,6 +34,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "slab": check_machine.slab,
         "sysctl": check_machine.sysctl,
         "version": check_machine.version,
+        "vpp": check_vpp.vpp,
     }
 )
 """Checks that a recipe may name."""

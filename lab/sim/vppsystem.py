@@ -207,6 +207,6 @@ def _read(api: Any, ctx: Context) -> None:
 def facts(ctx: Context, argv: Sequence[str]) -> Reply:
     """The script `vpp` of discovery."""
     if not ctx.router.vpp.running:
-        return Reply()
+        return Reply("@ none\n")
     said = "" if ctx.router.vpp.hung else vpp.vppctl(ctx, ["vppctl", "show", "version"]).out
     return Reply(f"@ version\n{said}@ config\n{ctx.router.files.get(vpp.CONFIG, '')}")

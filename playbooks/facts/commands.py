@@ -76,6 +76,7 @@ _ROUTING_FACTS: Mapping[str, Commands] = {
     },
 }
 _COUNTERS: Commands = {
+    "vpp": scripts.argv("vpp"),
     "counters": ["ip", "-j", "-s", "link", "show"],
     "snmp": ["cat", "/proc/net/snmp"],
     "snmp6": ["cat", "/proc/net/snmp6"],
@@ -114,6 +115,7 @@ _SERVES: Mapping[str, frozenset[str]] = {
     "bfd": frozenset({"bfd"}),
     "daemons": frozenset({"daemons"}),
     "channels": frozenset({"queues"}),
+    "vpp": frozenset({"vpp"}),
 }
 _ALWAYS = frozenset({"boot_id", "uptime"})
 _OSPF: Mapping[str, Mapping[str, frozenset[str]]] = {

@@ -99,6 +99,8 @@ def measurement(
             if name.startswith("channels:") and (found := parse_linux.channels(answer.out)) is not None
         },
     }
+    if "vpp" in answers:
+        made["vpp"] = parse_vpp.now(read.text("vpp"))
     if sysctls:
         made["sysctl"] = read.read("sysctl", parse_linux.sysctls, "sysctl")
     match suite:

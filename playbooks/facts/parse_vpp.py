@@ -16,3 +16,11 @@ def facts(text: str) -> dict[str, Json] | None:
     version = _VERSION.search(sections.get("version", ""))
     config = sections.get("config", "")
     return {"version": version[1] if version else None, "config": config[:_MOST] if config.strip() else None}
+
+
+def now(text: str) -> dict[str, Json] | None:
+    """running (is its socket there), version (None: no answer of its control plane); None where it cannot be told."""
+    if text.strip() == "@ none":
+        return {"running": False, "version": None}
+    found = facts(text)
+    return {"running": True, "version": found["version"]} if found is not None else None

@@ -66,7 +66,7 @@ DRIVER_LOG = "dmesg | grep -E 'fw [0-9.]+ api [0-9.]+ nvm ' || true\n"
 
 # The control plane of VPP is asked with a limit: it may hang while it forwards on (story S2-17).
 VPP = """\
-[ -S "$1/run/vpp/cli.sock" ] || exit 0
+[ -S "$1/run/vpp/cli.sock" ] || { echo '@ none'; exit 0; }
 echo '@ version'; timeout 5 vppctl -s "$1/run/vpp/cli.sock" show version
 echo '@ config'; cat "$1/etc/vpp/vppcfg.yaml" 2>/dev/null || true
 """

@@ -49,6 +49,7 @@ MEASURED: dict[str, Any] = {
     "ospf": {"running": True, "neighbours": {"r2": {"state": "Full/-", "full": 2, "interfaces": ["eth1", "eth2"]},
                                              "r9": {"state": "Init", "full": 0, "interfaces": ["eth9"]}}},
     "ospf3": {"running": True, "neighbours": {"r2": {"state": "Full", "full": 1, "interfaces": ["eth1"]}}},
+    "vpp": {"running": False, "version": None},
     "bfd": {"running": True, "peers": {"192.0.2.2%eth1": "up", "192.0.2.130%eth1": "down"}},
     "daemons": {"zebra": "up", "bgpd": "up", "watchdog": "down"},
     "interfaces": {"eth1": interface(), "eth9": interface("DOWN")},
@@ -91,6 +92,7 @@ SECTION_OF = {
     "bgp_sessions": "bgp", "route_counts": "bgp", "ospf": "ospf", "ospf3": "ospf3", "bfd": "bfd", "rib_fib": "paths",
     "rib_fib_neighbours": "neighbours", "drops": "interfaces", "interface_errors": "interfaces", "boot_id": "boot_id",
     "version": "kernel", "queues": "queues", "sysctl": "sysctl", "daemons": "daemons", "slab": "memory",
+    "vpp": "vpp",
 }  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core import vpp, vpp_host, vpp_judge, vpp_rules
-from fleet.core.model import Verdict
+from fleet.core.checks import judge
+from fleet.core.model import CheckSpec, Verdict
 from fleet.core.vpp import Dataplane, Wish
 
 
@@ -282,3 +283,16 @@ def test_no_configuration_makes_our_rules_raise(odd: Any) -> None:
     vpp_rules.violations(config)
     vpp.normalised(config)
     vpp.pairs(config)
+
+
+def test_the_check_of_vpp_passes_with_the_kernel_and_fails_when_it_hangs_or_is_gone() -> None:
+    kernel = {"vpp": {"running": False, "version": None}}
+    there, hangs = ({"vpp": {"running": True, "version": version}} for version in ("24.06-release", None))
+    cases: list[tuple[Any, Any, Verdict]] = [
+        (kernel, kernel, Verdict.PASS), (kernel, there, Verdict.PASS), (there, there, Verdict.PASS),
+        (there, kernel, Verdict.FAIL), (there, hangs, Verdict.FAIL), (kernel, hangs, Verdict.FAIL),
+        (kernel, {}, Verdict.INCONCLUSIVE), ({}, kernel, Verdict.INCONCLUSIVE),
+    ]  # fmt: skip
+    for baseline, now, verdict in cases:
+        assert judge(CheckSpec("vpp"), baseline, now).verdict is verdict, (baseline, now)
+    assert judge(CheckSpec("vpp", 1), {}, {}).verdict is not Verdict.PASS
