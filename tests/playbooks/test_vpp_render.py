@@ -1,5 +1,12 @@
 """What the launch does to the kernel's interfaces, and the way back: in which order."""
 
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from playbooks.device_templates import render as rendered
 from playbooks.vpp import render
 from playbooks.vpp.params import VppParams
 from playbooks.vpp.render import Link
@@ -41,3 +48,40 @@ def test_static_routes_go_along_with_what_they_leave_by() -> None:
 def test_a_loop_of_parents_ends() -> None:
     odd = [Link(a, MAC, 1500, True, (), {"kind": "vlan", "parent": b, "id": 1}) for a, b in (("a", "b"), ("b", "a"))]
     assert render.launching(PARAMS, {"commands": []}, odd, suite="frr", vrrp=False)
+
+
+VPPCTL = """\
+#!/bin/sh
+case "$*" in *nope*) echo "set interface state: unknown interface \\`nope up'";; *loopback*) printf 'loop0\\r\\n';; esac
+exit 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "command", "status"),
+    [
+        ("-", "set interface state eth1 up", 0),
+        ("loop0", "create loopback interface instance 0", 0),
+        ("-", "set interface state nope up", 1),
+        ("loop0", "set interface state eth1 up", 1),
+    ],
+)
+def test_on_the_device_a_commands_success_is_what_vpp_says(
+    tmp_path: Path, wanted: str, command: str, status: int
+) -> None:
+    (tmp_path / "vppctl").write_text(VPPCTL)
+    (tmp_path / "vppctl").chmod(0o755)
+    (tmp_path / "vpp-run").write_text(rendered("vpp/run.sh.j2", {}))
+    done = subprocess.run(
+        ["/bin/sh", str(tmp_path / "vpp-run"), wanted, *command.split()], capture_output=True, text=True, check=False,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout
+    assert ("wanted" in done.stdout) == bool(status)
+
+
+def test_one_value_goes_into_one_file_of_sysfs(tmp_path: Path) -> None:
+    (tmp_path / "write").write_text(render.WRITE)
+    for value, text in (("0000:01:00.0", "0000:01:00.0\n"), ("-", "\n")):
+        subprocess.run(["/bin/sh", str(tmp_path / "write"), value, str(tmp_path / "file")], check=True)
+        assert (tmp_path / "file").read_text() == text
