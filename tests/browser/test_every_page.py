@@ -42,7 +42,6 @@ def pages(page: "Page", here: Site) -> Iterator[tuple[str, "APIResponse"]]:
 
 
 @pytest.mark.timeout(900)  # it is many pages, and machines are busy
-@pytest.mark.timeout(1200)  # some 130 pages in four looks: 120 s where others work too, more on a busier machine
 def test_every_page(site: Callable[[str], Site], sign_in: Callable[..., "Page"]) -> None:
     here = site("everything")
     page = sign_in(here, "mira", "/login/")
