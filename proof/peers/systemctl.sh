@@ -1,0 +1,24 @@
+#!/bin/sh
+# In the place of systemd's own in a target: starts, stops and shows one unit, the real BIRD. Everything else is refused
+# with the words of a machine that was not booted with systemd.
+start() {
+    [ ! -e /run/bird/pid ] || kill "$(cat /run/bird/pid)" 2>/dev/null || :
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ -e /run/bird/pid ] && kill -0 "$(cat /run/bird/pid)" 2>/dev/null || break
+        sleep 0.1
+    done
+    tr -d - < /proc/sys/kernel/random/uuid > /run/bird/invocation
+    /usr/sbin/bird -P /run/bird/pid -s /run/bird/bird.ctl -c /etc/bird/bird.conf </dev/null >/dev/null 2>&1
+}
+active() { [ -e /run/bird/pid ] && kill -0 "$(cat /run/bird/pid)" 2>/dev/null; }
+case "$*" in
+    "restart bird") start ;;
+    "restart --no-block bird") start & ;;
+    "reset-failed bird") ;;
+    "is-active bird") if active; then echo active; else echo inactive; exit 3; fi ;;
+    show*bird)
+        if active; then state=active; else state=inactive; fi
+        printf 'LoadState=loaded\nActiveState=%s\nInvocationID=%s\n' "$state" "$(cat /run/bird/invocation)"
+        printf 'ActiveEnterTimestampMonotonic=%s\n' "$(cut -d. -f1 /proc/uptime)000000" ;;
+    *) echo "System has not been booted with systemd as init system (PID 1). Can't operate." >&2; exit 1 ;;
+esac

@@ -1,0 +1,1 @@
+"""One change over thousands of simulated routers by the processes of production; `python -m proof.scale`."""

@@ -1,0 +1,136 @@
+"""The section of scale, from every measurement that is kept."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from proof import report
+from proof.report import Row
+
+FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "scale"
+PLANNING = FOLDER.parents[1] / "bench" / "planning.json"
+BIGGEST = 10_000
+# CPU of a device may be so much more where there are ten times as many: what is called flat.
+FLAT = 1.25
+# Of one core, over a minute, all worker processes together.
+IDLE_SHARE = 0.02
+PLANNED_S = 30.0
+QUERIES = 4.0
+# Of twice as many worker processes, in devices a minute.
+HELPS = 1.2
+WORDS = """\
+Simulated routers that speak SSH (`lab/sim`, in a process of its own on the same machine: its CPU is said apart), in
+pods of two edges and two cores whose redundancy the waves keep. One change (baseline, drain, sysctl, verify, undrain;
+at least six steps a device), in stages of 500, which redundancy splits further, over PostgreSQL and Redis by the
+commands of `docker-compose.yml`: worker processes, ticker, beat. `python -m proof.scale --sizes 3000 --workers ""`
+measures one size and keeps it beside the others (`var/proof/scale`).
+
+CPU a device counts the worker processes; memory is what they have more than idle, for a thousand devices in flight
+(rows begun and not ended: a worker process holds 25 of them in hand). Queries a step are those of the shards, ticks
+apart. Soaking: nothing is due for the minute that is measured. Devices a minute share two cores with the simulated
+routers, PostgreSQL, Redis and whatever else the machine does (load in the table): they say little about a machine of
+its own, and comparisons of wall time little at a load that changes."""
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def keep(figures: dict[str, Any], folder: Path = FOLDER) -> None:
+    """One file for each size and number of workers; what a run did not measure stays from the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{figures['routers']}-{figures['workers']}.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | figures, indent=2) + "\n")
+
+
+def kept(folder: Path = FOLDER) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    return sorted(found, key=lambda f: (f["routers"], f["workers"]))
+
+
+def rows(found: Sequence[Mapping[str, Any]], planning: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The table. Pure."""
+    ran = [f for f in found if "wall_s" in f]
+    sizes = [f for f in ran if f["workers"] == 2]
+    made = [row for f in sizes for row in _of(f)]
+    made += _flat(sizes)
+    made += [row for f in found if "soaking" in f for row in _soaking(f)]
+    made += _more_workers(ran)
+    made += _planning(planning)
+    if (most := max((f["routers"] for f in sizes), default=0)) < BIGGEST:
+        made.append(Row("devices of the biggest change that was run here", f"{most:,}", f"{BIGGEST:,}", holds=False))
+    return made
+
+
+def _of(f: Mapping[str, Any]) -> list[Row]:
+    name, load = f"{f['routers']:,} devices", f"load {f['load'][0]:.0f} to {f['load'][-1]:.0f}"
+    grown = max(f["worker_at_most_mb"] - f["worker_idle_mb"], 0) / max(f["in_flight_at_most"], 1) * 1000
+    cpu = ", ".join(f"{who} {f['cpu_s'][who] / f['routers']:.3f}" for who in ("ticker", "postgresql", "redis", "sim"))
+    memory = f"{f['worker_idle_mb']}, {f['worker_at_most_mb']}, {grown:.0f} MB"
+    tick = f"{f['tick_s_median']:.2f}, {f['tick_s_p95']:.2f}, {f['tick_s_at_most']:.2f} s"
+    asked = f"{f['tick_queries_median']:.0f}, {f['tick_queries_at_most']}"
+    few = f["queries_per_step"] <= QUERIES
+    return [
+        Row(f"{name}: devices a minute", f"{f['targets_per_minute']:.0f} ({f['wall_s']:.0f} s, {load})"),
+        Row(f"{name}: CPU s a device, workers", f"{f['cpu_s_per_target']:.3f} (others: {cpu})"),
+        Row(f"{name}: waves, most in flight", f"{f['waves']}, {f['in_flight_at_most']}"),
+        Row(f"{name}: memory of workers, idle, at most, more for 1,000 in flight", memory),
+        Row(f"{name}: queries a step", f"{f['queries_per_step']:.2f}", f"at most {QUERIES:.0f}", holds=few),
+        Row(f"{name}: tick, median, p95, longest", tick),
+        Row(f"{name}: queries of a tick, median, most", asked),
+        Row(f"{name}: inventory, facts, plan", f"{f['load_s']:.0f}, {f['collect_s']:.0f}, {f['plan_s']:.0f} s"),
+    ]
+
+
+def _flat(sizes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    if len(sizes) < 2:
+        return []
+    first, last = sizes[0], sizes[-1]
+    ratio = last["cpu_s_per_target"] / first["cpu_s_per_target"]
+    what = f"CPU a device, {last['routers']:,} beside {first['routers']:,}"
+    return [Row(what, f"{ratio:.2f}", f"at most {FLAT}", holds=ratio <= FLAT)]
+
+
+def _soaking(f: Mapping[str, Any]) -> list[Row]:
+    soak = f["soaking"]
+    share = soak["cpu_s"]["worker"] / soak["seconds"]
+    others = ", ".join(f"{who} {soak['cpu_s'][who]:.1f}" for who in ("ticker", "beat", "postgresql"))
+    what = f"{soak['targets']:,} soaking: CPU of the workers over {soak['seconds']:.0f} s"
+    found = f"{soak['cpu_s']['worker']:.1f} s, {share:.1%} of a core (others: {others})"
+    return [Row(what, found, f"at most {IDLE_SHARE:.0%}", holds=share <= IDLE_SHARE)]
+
+
+def _more_workers(ran: Sequence[Mapping[str, Any]]) -> list[Row]:
+    made = []
+    for routers in sorted({f["routers"] for f in ran}):
+        by = {f["workers"]: f for f in ran if f["routers"] == routers}
+        if len(by) < 2:
+            continue
+        rates = {n: f["targets_per_minute"] for n, f in sorted(by.items())}
+        found = "; ".join(f"{n}: {rate:.0f} (load {by[n]['load'][0]:.0f})" for n, rate in rates.items())
+        holds = rates[2] >= HELPS * rates[1] if {1, 2} <= set(rates) else None
+        what = f"{routers:,} devices: devices a minute by worker processes"
+        made.append(Row(what, found, f"2 at least {HELPS} x 1", holds=holds))
+    return made
+
+
+def _planning(planning: Sequence[Mapping[str, Any]]) -> list[Row]:
+    made = []
+    for p in planning:
+        if p["devices"] == BIGGEST:
+            cpu = p["waves_s"] + p["risk_s"]
+            what = f"planning {BIGGEST:,} in one network, {p['network']}"
+            made.append(Row(what, f"{cpu:.1f} s of CPU", f"at most {PLANNED_S:.0f} s", holds=cpu <= PLANNED_S))
+    return made
+
+
+def write() -> None:
+    """Write the section."""
+    planning = json.loads(PLANNING.read_text())["planning"] if PLANNING.exists() else []
+    for row in (made := rows(kept(), planning)):
+        say(f"{row.what}: {row.found} {row.verdict}")
+    report.write("scale", made, words=WORDS)
