@@ -37,7 +37,7 @@ _NOT_SUPPORTED = ("Operation not supported", "no stats available", "Operation is
 
 @dataclass(frozen=True)
 class Section:
-    """The answer of script `nic` for one interface. `fields`: word > value; `lists`: irq, rps, xps, siblings > rows of words."""
+    """The answer of script `nic` for one interface. `fields`: word > value; `lists`: irq, rps, xps, siblings > rows."""
 
     fields: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[list[str]]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.encoding import force_bytes
 
 MARK = "sealed:"  # what bears no mark was written before second factors were sealed
 
@@ -30,9 +31,9 @@ def _keys() -> MultiFernet:
     return MultiFernet([_derived(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
 
 
-def _derived(key: str) -> Fernet:
+def _derived(key: str | bytes) -> Fernet:
     """A key for nothing but this (RFC 5869): who learns it can forge no session."""
-    made = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"slipway second factors").derive(key.encode())
+    made = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"slipway second factors").derive(force_bytes(key))
     return Fernet(base64.urlsafe_b64encode(made))
 
 
