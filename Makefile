@@ -70,7 +70,7 @@ test-vpp: bootstrap ## a real VPP in a network namespace: SLIPWAY_VPP=/path/of/v
 	@$(RUN)/python -m pytest tests/vpp -s -rs -o timeout=0 -o python_files='vpp_*.py' $(PYTEST)
 
 # Claims as figures: each writes its own section of docs/proof.md. Minutes to an hour; not in CI.
-#   make proof-faults [SEED=1] [RUNS=2000]    make proof-long [MINUTES=60]    make proof-scale [SIZES=1000,3000,10000]
+#   make proof-faults [SEED=1] [RUNS=2000]    make proof-long [MINUTES=60]    make proof-scale [SIZES=1000,3000,10000] [WORKERS=1,2,4]
 proof-faults: bootstrap ## whatever dies, is lost or lies in the middle of a change; judged by the devices' own journals
 	@$(RUN)/python -m proof.faults $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
@@ -81,7 +81,8 @@ proof-long: bootstrap ## continuous changes with faults: memory, file descriptor
 	@$(RUN)/python -m proof.long $(if $(MINUTES),--minutes $(MINUTES))
 
 proof-scale: bootstrap ## up to ten thousand devices, one, two and four worker processes
-	@$(RUN)/python -m proof.scale $(if $(SIZES),--sizes $(SIZES))
+	@$(RUN)/python -m pytest tests/bench/bench_planning.py -q -s -o timeout=0 -o python_files='bench_*.py'
+	@$(RUN)/python -m proof.scale $(if $(SIZES),--sizes $(SIZES)) $(if $(WORKERS),--workers $(WORKERS))
 
 proof-peers: bootstrap ## the same change by Slipway, by ansible-core and by a nornir and netmiko script
 	@$(RUN)/python -m proof.peers

@@ -139,9 +139,10 @@ def write() -> None:
 
     figures = json.loads(FILE.read_text())
     runs = figures["runs"]
+    rounds = sum(not r["dies"] and r["side"] == "slipway" and r["what"] == "set" for r in runs)
     loads = [r["load"] for r in runs]
     words = WORDS.format(
-        hosts=figures["hosts"], rounds=sum(not r["dies"] and (r["side"], r["what"]) == ("slipway", "set") for r in runs), ansible=figures["ansible"], questions=len(questions()),
+        hosts=figures["hosts"], rounds=rounds, ansible=figures["ansible"], questions=len(questions()),
         asked=len(commands.facts("bird")) + 2 * len(commands.FACTS_PER_INTERFACE),
         load=f"{min(loads):.0f} to {max(loads):.0f}",
     )  # fmt: skip

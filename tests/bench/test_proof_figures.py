@@ -1,0 +1,89 @@
+"""What proof.scale and proof.peers make of what they measured; the runs themselves take minutes."""
+
+from typing import Any
+
+from proof.peers import told as peers
+from proof.scale import one, processes, told, used
+
+
+def measured(routers: int, workers: int, **other: Any) -> dict[str, Any]:
+    cpu = {"worker": 10.0, "ticker": 1.0, "postgresql": 2.0, "redis": 0.1, "sim": 9.0, "beat": 0.1}
+    return {
+        "routers": routers, "workers": workers, "load": [1.0, 2.0], "wall_s": 60.0, "targets_per_minute": 100.0,
+        "cpu_s": cpu, "cpu_s_per_target": 0.1, "waves": 2, "in_flight_at_most": 50, "worker_idle_mb": 100,
+        "worker_at_most_mb": 150, "queries_per_step": 3.9, "tick_s_median": 0.1, "tick_s_p95": 0.2,
+        "tick_s_at_most": 0.3, "tick_queries_median": 12, "tick_queries_at_most": 40, "load_s": 1.0,
+        "collect_s": 2.0, "plan_s": 3.0, **other,
+    }  # fmt: skip
+
+
+def verdicts(rows: Any) -> dict[str, bool | None]:
+    return {row.what: row.holds for row in rows}
+
+
+def test_a_process_with_a_bracket_in_its_name_is_read() -> None:
+    assert used.stat("7 (a) b) S 3 " + " ".join(["0"] * 9) + " 100 50 25 25 0")[0] == 3
+    assert used.stat("7 (a) b) S 3 " + " ".join(["0"] * 9) + " 100 50 25 25 0")[1] == 200 / used.TICKS
+
+
+def test_a_tree_is_a_process_and_all_below_it() -> None:
+    assert used.tree(2, {1: 0, 2: 1, 3: 2, 4: 3, 5: 1}) == {2, 3, 4}
+
+
+def test_the_worker_of_the_compose_file_gets_so_many_processes_and_the_ticker_stays_one() -> None:
+    worker = ["celery", "-A", "fleet.celery", "worker", "--queues", "legs,collect", "--concurrency", "2"]
+    assert processes.command(worker, workers=4)[1:] == [
+        "-A", "proof.scale.counted", "worker", "--queues", "legs,collect", "--concurrency", "4",
+    ]  # fmt: skip
+    ticker = ["celery", "-A", "fleet.celery", "worker", "--queues", "tick", "--concurrency", "1"]
+    assert processes.command(ticker, workers=4)[-1] == "1"
+
+
+def test_stages_of_five_hundred_end_with_all() -> None:
+    assert one.stages(300) == [300]
+    assert one.stages(1200) == [500, 1000, 1200]
+
+
+def test_queries_are_those_of_the_shards_by_step() -> None:
+    shard = {"task": "slipway.run_shard", "queries": 80, "wall_s": 3.0, "cpu_s": 1.0}
+    tick = {"task": "slipway.tick", "queries": 12, "wall_s": 0.1, "cpu_s": 0.05}
+    found = one.tasks([shard, tick, {**tick, "wall_s": 0.5, "queries": 30}], 20)
+    assert (found["queries_per_step"], found["ticks"], found["tick_queries_at_most"]) == (4.0, 2, 30)
+
+
+def test_what_falls_short_is_said() -> None:
+    rows = told.rows([measured(100, 2), measured(1000, 2, cpu_s_per_target=0.2), measured(100, 1)], [])
+    found = verdicts(rows)
+    assert found["CPU a device, 1,000 beside 100"] is False
+    assert found["devices of the biggest change that was run here"] is False
+    assert found["100 devices: devices a minute by worker processes"] is False
+    assert found["100 devices: queries a step"] is True
+
+
+def test_a_soak_without_the_change_before_it_is_told() -> None:
+    soak = {"targets": 10_000, "seconds": 60.0, "cpu_s": {"worker": 0.3, "ticker": 2.0, "beat": 0.1, "postgresql": 1.0}}
+    found = verdicts(told.rows([{"routers": 10_000, "workers": 2, "load": [1.0, 1.0], "soaking": soak}], []))
+    assert found["10,000 soaking: CPU of the workers over 60 s"] is True
+
+
+def run(side: str, wall: float, **other: Any) -> dict[str, Any]:
+    left = {"changed": ["host-00", "host-01"], "untouched": []}
+    about = {"what": "set", "dies": False, "dead": "", "status": 0, "memory_mb": 90, "left": left, "said": ""}
+    return {"side": side, "wall_s": wall, "cpu_s": wall, **about, **other}
+
+
+def test_the_peers_are_compared_by_their_medians() -> None:
+    runs = [run("slipway", w) for w in (3.0, 4.0, 90.0)] + [run("ansible", 20.0), run("script", 3.0)]
+    found = {row.what: (row.found, row.holds) for row in peers.rows(runs)}
+    name = "a kernel setting, all at once"
+    assert found[f"{name}: wall, Slipway / Ansible"] == ("0.20", True)
+    assert found[f"{name}: wall, Slipway / the script"] == ("1.33", False)
+
+
+def test_what_a_dead_host_leaves_undone_is_told_with_what_the_side_says() -> None:
+    left = {"changed": ["host-00"], "changed, drained": ["host-07"], "untouched": ["host-01"]}
+    recap = "host-07   : ok=6  changed=3  unreachable=1  failed=0\n"
+    dead = run("ansible", 30.0, dies=True, dead="host-07", left=left, status=4, said=recap)
+    [row] = peers.rows([dead])
+    assert "1 changed, 1 untouched; the dead one changed, drained" in row.found
+    assert "unreachable=1" in row.found
