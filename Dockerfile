@@ -7,6 +7,9 @@ ENV PYTHONUNBUFFERED=1 \
     UV_PYTHON_DOWNLOADS=never \
     PATH=/srv/slipway/.venv/bin:$PATH
 
+# Slipway itself can be a vantage point of probes.
+RUN apt-get update && apt-get install -y --no-install-recommends iputils-ping && rm -rf /var/lib/apt/lists/*
+
 # A fixed number, so that the owner of the volume is the same in every image.
 RUN useradd --uid 10001 --create-home --home-dir /srv/slipway slipway
 WORKDIR /srv/slipway
