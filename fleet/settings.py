@@ -230,6 +230,9 @@ SLIPWAY_SHARD_SIZE = int(os.environ.get("SLIPWAY_SHARD_SIZE", "25"))
 SLIPWAY_LEASE_SECONDS = float(os.environ.get("SLIPWAY_LEASE_SECONDS", "90"))
 # A dispatched target that no worker has begun is dispatched again after this: what a lost message costs.
 SLIPWAY_REKICK_SECONDS = float(os.environ.get("SLIPWAY_REKICK_SECONDS", "10"))
+# With no tick for so long, a run that was under way holds: was the database restored from a backup, devices are further
+# than its rows say. 0: never.
+SLIPWAY_AWAY_SECONDS = float(os.environ.get("SLIPWAY_AWAY_SECONDS", "900"))
 SLIPWAY_TICK_SECONDS = float(os.environ.get("SLIPWAY_TICK_SECONDS", "2"))
 # How often the facts of the whole fleet are collected; 0: only when somebody asks.
 SLIPWAY_COLLECT_SECONDS = float(os.environ.get("SLIPWAY_COLLECT_SECONDS", "3600"))

@@ -11,6 +11,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--step", type=int, default=1, help="every so manieth run only")
     parser.add_argument("--first", type=int, default=0, help="number of the first run: campaigns can be cut in pieces")
     parser.add_argument("--sweep", action="store_true", help="one death at every commit and every request instead")
     parser.add_argument("--only", type=int, help="one run")
@@ -23,9 +24,15 @@ def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets is part of what a seed repeats
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "proof.faults", *sys.argv[1:]])
-    from proof.faults.campaign import run
+    if options.into or options.only is not None:
+        from proof.faults.campaign import run
 
-    return run(options)
+        return run(options)
+    from proof.faults import pieces, told
+
+    worst = pieces.play(seed=options.seed, runs=options.runs)
+    told.main()
+    return worst
 
 
 if __name__ == "__main__":

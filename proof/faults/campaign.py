@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
         break_engine(options.sabotage)
         first, many = (options.only, 1) if options.only is not None else (options.first, options.runs)
         bad, began = 0, time.monotonic()
-        for number in range(first, first + many):
+        for number in range(first, first + many * options.step, options.step):
             line, journal = _one(scenes, number, seed=options.seed, sweep=options.sweep)
             line["sabotage"] = options.sabotage
             bad += bool(line["wrong"])

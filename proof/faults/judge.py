@@ -27,6 +27,7 @@ def wrong(story: Story, journal: Sequence[oracle.Entry], routers: Mapping[str, R
     return found
 
 
+_PROHIBITIVE = "ipv6 ospf6 cost 65534"
 _TARGETS = "SELECT name, state, engaged, changed FROM changes_targetrun ORDER BY name"
 
 
@@ -47,9 +48,10 @@ def _of_journal(story: Story, journal: Sequence[oracle.Entry], targets: Mapping[
     left = set(oracle.forgotten_drained(journal)) - stuck
     found += [f"{name}: left drained, and it is {targets[name][0]}" for name in sorted(left)]
     found += [f"{m.router}: {m.change} while it carried traffic" for m in oracle.disrupted_undrained(calm)]
-    found += [
-        f"{name}: undrained before anybody had seen it converged" for name, _ in oracle.undrained_unverified(calm)
-    ]
+    # A remedy moves a cost from one prohibitive value to another and back, so that the neighbours learn it anew.
+    moved = {e["seq"] for e in calm if any(_PROHIBITIVE in change for change in e.get("changes", ()))}
+    early = [name for name, seq in oracle.undrained_unverified(calm) if seq not in moved]
+    found += [f"{name}: undrained before anybody had seen it converged" for name in early]
     found += [f"{name}: {argv} was not understood" for name, argv in oracle.unknown_commands(journal)]
     return found
 

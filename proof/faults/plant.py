@@ -89,6 +89,8 @@ class Plant:
         self.traps: list[Trap] = []
         self.passed: dict[str, int] = {}
         self.deaths, self.stopped_until = 0, 0.0
+        self._procs: list[Proc] = []
+        self._again = True  # what is killed is started again
         self.theatre.held = self._held
 
     # --- who runs, and what holds them up ---
@@ -229,15 +231,24 @@ class Plant:
     def _start(self, name: str, controller: Controller, body: Callable[[Proc], None], *, after: float) -> None:
         """A process that is started again whenever it is killed, as systemd or Docker do it."""
         proc = Proc(name, controller)
+        self._procs.append(proc)
 
         def live() -> None:
             try:
                 body(proc)
             finally:
-                if proc.dead:
+                if proc.dead and self._again:
                     self._start(name, controller, body, after=AGAIN_S)
 
         self.theatre.spawn(name, live, who=proc, after=after)
+
+    def kill_all(self) -> None:
+        """Every process dies where it stands, and none is started again but by `open_controller`."""
+        self._again = False
+        for proc in self._procs:
+            proc.dead = True
+        self.theatre.drop()
+        self._again = True
 
     def _beat(self, proc: Proc) -> None:
         while True:

@@ -102,6 +102,20 @@ class Scenes:
         """From now on every connection is to a fresh copy of this story's database."""
         self._point(self._copy(f"scene-{story.name}", "play"))
 
+    def back_up(self) -> None:
+        """As docs/operations.md says: a copy of the database as it is at one moment, taken under way."""
+        if self.sqlite:
+            name = str(connection.settings_dict["NAME"])
+            with sqlite3.connect(name) as live, sqlite3.connect(self.folder / "backup.sqlite3") as copy:
+                live.backup(copy)
+            return
+        self._copy("play", "backup")
+        self._point("play")
+
+    def put_back(self) -> None:
+        """The backup in the place of the database."""
+        self._point(self._copy("backup", "play"))
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Plain SQL, past Django's models: what the judge reads."""
         if self.sqlite:

@@ -134,6 +134,11 @@ class Theatre:
             self._baton.acquire()
         return until()
 
+    def drop(self) -> None:
+        """End every actor where it stands; others may be spawned afterwards."""
+        self.close()
+        self._closing = False
+
     def close(self) -> None:
         """End every actor where it stands."""
         self._closing = True

@@ -10,16 +10,16 @@ from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "faults"
 WORDS = """\
-Whole runs of the engine over simulated routers, three routers each, judged from outside: from the journal of what reached
-each device, the state it is in at the end, and plain SQL. The judge (`proof/faults/judge.py`, `lab/sim/oracle.py`)
-imports nothing of the engine.
+Whole runs of the engine over simulated routers, three routers each, judged from outside: from the journal of what
+reached each device, the state it is in at the end, and plain SQL. The judge (`proof/faults/judge.py`,
+`lab/sim/oracle.py`) imports nothing of the engine.
 
-Ticks, legs, transitions and sessions are those of production, on a real database. The clock, the broker and the channel
-below an SSH session are simulated, so that minutes take a second and a seed repeats them: several workers, beats and
-controllers take turns at every request, every commit and every look into the database. One run again, with all that
-reached the devices: `python -m proof.faults --seed S --only RUN --tell`, with `--sweep` for the deaths one by one.
-`--sabotage` takes one rule away from the engine first; the judge must see it. Real processes, a real Redis and a real SSH
-server die in `tests/crash`, real routers in the stories of the ring."""
+Ticks, legs, transitions and sessions are those of production, on a real database. The clock, the broker and the
+channel below an SSH session are simulated, so that minutes take a second and a seed repeats them: several workers,
+beats and controllers take turns at every request, every commit and every look into the database. One run again, with
+all that reached the devices: `python -m proof.faults --seed S --only RUN --tell`, with `--sweep` for the deaths one
+by one. `--sabotage` takes one rule away from the engine first; the judge must see it. Real processes, a real Redis
+and a real SSH server die in `tests/crash`, real routers in the stories of the ring."""
 
 
 def lines(folder: Path = FOLDER) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from unittest import mock
 
 from django.db import connection
 from django.db.models import Min
+from django.test import override_settings
 
 from fleet import clock
 from fleet.changes import dispatch, legs, orchestrate, remedies
@@ -40,6 +41,7 @@ class Clockwork:
             mock.patch.dict(legs.run_leg.__kwdefaults__ or {}, now=self.now),
             mock.patch.object(legs, "time", SimpleNamespace(sleep=self.skip)),
             mock.patch.object(dispatch, "send", self._sent.extend),
+            override_settings(SLIPWAY_AWAY_SECONDS=0),  # the jumps of this clock are no absence
         ):
             yield
 

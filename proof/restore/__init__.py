@@ -1,0 +1,1 @@
+"""A database restored from an hour ago, devices as they are now."""
