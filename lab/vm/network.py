@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
-from lab.netns.command import run
+from lab.netns.command import LabError, run
 
 HOST_ADDRESS, MACHINE_ADDRESS, MASK = "198.18.78.1", "198.18.78.2", "24"
 
@@ -32,14 +33,37 @@ def alone(name: str) -> None:
         run(["ip", "addr", "add", f"{HOST_ADDRESS}/{MASK}", "dev", name])
 
 
+def hardware(namespace: str) -> dict[str, str]:
+    """The hardware addresses by which the neighbours of a router know its interfaces; empty without its namespace.
+
+    A machine in its place gets the same: FRR 8.4.4 was seen to forward to the link-local address of the router that was
+    replaced, for minutes, while its IGP route led to the machine (2026-11-21).
+    """
+    try:
+        rows = json.loads(run(["ip", "-n", namespace, "-j", "link", "show"]))
+    except LabError:
+        return {}
+    return {row["ifname"]: _other(row["address"]) if row.get("master") else row["address"]
+            for row in rows if re.fullmatch(r"eth\d+", row["ifname"])}  # fmt: skip
+
+
+def _other(address: str) -> str:
+    """Another hardware address; of that one, the first again."""
+    return f"{int(address[:2], 16) ^ 0x04:02x}{address[2:]}"
+
+
 def into_router(namespace: str, interface: str, name: str) -> None:
     """Put a tap in the place of a router's interface: a bridge of the two, which takes no part in anything.
 
+    The machine has the interface's hardware address; the interface gets another, because a bridge keeps for itself what
+    is sent to the address of one of its ports.
     Everything passes: no ageing question (two ports), no multicast snooping, link-local groups too but for what the
     kernel never forwards (spanning tree, LACP: nothing in this lab speaks it).
     """
     bridge = f"b-{interface}"
     if bridge not in names(namespace):
+        other = _other(hardware(namespace)[interface])
+        run(["ip", "-n", namespace, "link", "set", interface, "down", "address", other])
         run(
             [
                 "ip",

@@ -14,7 +14,7 @@ from lab.netns import lifecycle, wiring
 from lab.netns.command import LabError
 from lab.netns.paths import namespace
 from lab.netns.probe_sockets import unreachable_flows
-from lab.netns.topology import CORE_COST, FLOWS, ROUTERS, Router, ends_of, router
+from lab.netns.topology import FLOWS, ROUTERS, Router, ends_of, router
 from lab.vm import configuration, network
 from lab.vm.image import Image
 from lab.vm.machine import Machine, Nic
@@ -22,9 +22,6 @@ from lab.vm.paths import STATE
 
 # An emulated processor needs one to five minutes to its login prompt, as much as the machine has to give.
 READY_LIMIT_S = 900.0
-# From the machine's own convergence on. FRR 8.4.4: a neighbour was seen to forward BGP routes to the link-local address
-# of the router that the machine replaced, for minutes, while its own IGP route led to the machine (2026-11-21).
-_PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,10 @@ def seat_of(name: str) -> Seat:
     who = router(name)
     # In the order in which the machine numbers its cards.
     interfaces = sorted({"eth0", *(mine.interface for mine, _far, _link in ends_of(name))})
+    addresses = network.hardware(namespace(name))
     nics = tuple(
-        Nic(f"t-{port}", f"52:54:00:77:{who.number:02x}:{number:02x}") for number, port in enumerate(interfaces)
+        Nic(f"t-{port}", addresses.get(port, f"52:54:00:77:{who.number:02x}:{number:02x}"))
+        for number, port in enumerate(interfaces)
     )
     return Seat(who, Machine(name, STATE / name, nics, namespace(name)))
 
@@ -95,7 +94,7 @@ def leave(name: str) -> None:
 
 def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], limit_s: float = READY_LIMIT_S) -> None:
     """Until every other router has full tables, the machine's neighbours see it, and every probe flow passes."""
-    started, nudge_at = time.monotonic(), 0.0
+    started = time.monotonic()
     waiting, silent = [r.name for r in ROUTERS if r.name != name], ["not tried"]
     while time.monotonic() - started < limit_s:
         waiting = [n for n in waiting if any(have < want for have, want in zip(
@@ -105,32 +104,11 @@ def wait_converged(lab: netns.Lab, name: str, progress: Callable[[str], None], l
             if not silent:
                 progress(f"{name} is a machine, the ring converged after {time.monotonic() - started:.1f} s")
                 return
-            nudge_at = nudge_at or time.monotonic() + _PATIENCE_S
-            if time.monotonic() > nudge_at:
-                progress(f"no answer: {', '.join(silent)}; the costs towards {name} are changed and put back")
-                nudge(name)
-                nudge_at = time.monotonic() + _PATIENCE_S
         time.sleep(2.0)
     raise LabError(
         f"ring with the machine {name}: not converged after {limit_s:.0f} s; without full tables:"
         f" {', '.join(waiting) or 'none'}; flows without an answer: {', '.join(silent)}; see {STATE / name}/console.log"
     )
-
-
-def nudge(name: str) -> None:
-    """Have the FRR neighbours of a machine resolve their next hops anew: their costs towards it up by one, and back."""
-    frr = {r.name for r in ROUTERS if r.suite == "frr"}
-    there = [far for _mine, far, _link in ends_of(name) if far.host in frr]
-    for cost in (CORE_COST + 1, CORE_COST):
-        for far in there:
-            lines = [
-                "configure terminal",
-                f"interface {far.interface}",
-                f"ip ospf cost {cost}",
-                f"ipv6 ospf6 cost {cost}",
-            ]
-            netns.exec_on(far.host, ["vtysh", *(word for line in lines for word in ("-c", line))])
-        time.sleep(6.0)  # LSAs are originated every 5 s at most
 
 
 def lets_in(who: Router) -> bool:
