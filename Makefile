@@ -13,7 +13,7 @@ NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
 DATABASE_TESTS := $(wildcard tests/changes tests/client tests/inventory tests/metrics tests/notices tests/outward tests/people tests/crash tests/stories tests/house/test_fixtures.py tests/house/test_processes.py)
 
-.PHONY: help bootstrap demo test test-sqlite test-stories test-postgresql lint fix docs bench
+.PHONY: help bootstrap demo test test-ring test-sqlite test-stories test-postgresql lint fix docs bench
 .PHONY: test-vm test-vpp proof-faults proof-restore proof-long proof-scale proof-peers proof-security
 
 help: ## this list
@@ -26,17 +26,21 @@ demo: bootstrap ## drain, restart, verify and undrain a ring of real routers; th
 	@$(RUN)/python -m lab.demo $(if $(ONCE),--once) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CONTROLS),--controls $(CONTROLS))
 
 test: bootstrap ## the whole suite: on SQLite, and what concerns the database again on PostgreSQL; legs side by side
-	@echo "== three legs side by side; each prints what it has to say when it ends"
-	@$(MAKE) --no-print-directory -j3 --output-sync=target test-stories test-sqlite test-postgresql
+	@echo "== four legs side by side; each prints what it has to say when it ends"
+	@$(MAKE) --no-print-directory -j4 --output-sync=target test-ring test-stories test-sqlite test-postgresql
 
 test-sqlite: bootstrap ## the suite on SQLite but for the stories
 	@echo "== SQLite leg"
 	@$(RUN)/python -m pytest tests --ignore=tests/stories $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 # The lab's routers keep time (BFD, hold timers) and its probes count what is lost: they go first where that is allowed.
-test-stories: bootstrap ## the stories on SQLite: the simulated fleet and the lab of real routers
+test-ring: bootstrap ## the stories on the ring of real routers (SQLite)
+	@echo "== ring leg"
+	@$(FIRST) $(RUN)/python -m pytest tests/stories -m lab $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
+
+test-stories: bootstrap ## the stories on the simulated fleet (SQLite)
 	@echo "== stories leg"
-	@$(FIRST) $(RUN)/python -m pytest tests/stories $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
+	@$(RUN)/python -m pytest tests/stories -m "not lab" $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 test-postgresql: bootstrap ## the part that concerns the database, on PostgreSQL only
 	@echo "== PostgreSQL leg"
