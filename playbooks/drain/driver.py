@@ -70,6 +70,10 @@ class Drain:
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = DrainParams.model_validate(spec.params)
         suite = suite_of(device)
+        if facts.get("dataplane") == "vpp":
+            # The proof reads the kernel's counters: it would call a router quiet that forwards at full rate.
+            wanted, remedy = "the kernel", "Drain it by hand, or change it in place (recipe vpp-change)."
+            raise Impossible(Reason(f"drain of {device.name}", "VPP forwards", wanted, remedy))
         before = Before(suite.switches_of(configuration(facts)))
         stages = stages_to_drain(before, params.order)
         steps = ("interior costs rise in steps without loops, from the live OSPF database",)
