@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proof import report
+from proof.faults.injections import boundaries
 from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "faults"
@@ -40,7 +41,11 @@ def table(rows: list[dict[str, Any]]) -> list[Row]:
     made += [Row("of them wrong", str(len(wrong)), "0", holds=not wrong)]
     runs = Counter((r["database"], r["sweep"]) for r in whole)
     for (database, sweep), n in sorted(runs.items()):
-        what = "a worker killed at each commit and before each request" if sweep else "one to five faults, drawn"
+        what = (
+            f"a worker killed at one commit or request, of {len(boundaries()):,}"
+            if sweep
+            else "one to five faults, drawn"
+        )
         made.append(Row(f"on {database}: {what}", f"{n:,}"))
     for what, key in (("changes ended", "state"), ("routers ended", "targets")):
         values = [r[key] for r in whole] if key == "state" else [s for r in whole for s in r[key].values()]
