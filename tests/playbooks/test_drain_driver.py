@@ -345,5 +345,5 @@ def test_no_daemon_and_another_suite_are_told() -> None:
 
 
 def test_a_router_that_vpp_forwards_on_is_not_called_quiet_by_the_counters_of_its_kernel() -> None:
-    with pytest.raises(Impossible, match="VPP forwards.*wanted the kernel"):
+    with pytest.raises(Impossible, match=r"VPP forwards.*wanted the kernel"):
         Drain().plan(StepSpec("drain"), FRR, {"dataplane": "vpp"})
