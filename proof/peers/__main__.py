@@ -6,6 +6,8 @@ python -m proof.peers --hosts 20 --rounds 3
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -70,6 +72,7 @@ def measured(side: str, what: str, folder: Path, key: Path, count: int, *, dies:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
@@ -77,6 +80,7 @@ def main() -> int:
     parser.add_argument("--what", default="set,restart")
     parser.add_argument("--deaths", action=argparse.BooleanOptionalAction, default=True, help="with a host that dies")
     parser.add_argument("--more", action="store_true", help="keep the runs of before on as many hosts, too")
+    parser.add_argument("--folder", default="", help="prepared by a run before, and kept; else a temporary one")
     parser.add_argument("--told", action="store_true", help="only write the section of what there is")
     options = parser.parse_args()
     if options.told:
@@ -87,9 +91,11 @@ def main() -> int:
     before = told.runs_of(options.hosts) if options.more else []
     chosen = options.only.split(",") if options.only else list(sides.SIDES)
     with tempfile.TemporaryDirectory(prefix="slipway-peers-") as made:
-        folder, key = Path(made), Path(made) / "login"
-        (folder / "hosts").mkdir()
-        targets.new_key(key)
+        folder = Path(options.folder or made)
+        key = folder / "login"
+        (folder / "hosts").mkdir(parents=True, exist_ok=True)
+        if not key.exists():
+            targets.new_key(key)
         for number in range(options.rounds + int(options.deaths)):
             dies = number == options.rounds
             for what in options.what.split(","):

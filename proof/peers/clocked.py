@@ -16,15 +16,32 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from proof.scale import used
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
 EVERY_S = 0.5
 
 
 def children() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def _end_children(number: signal.Signals) -> None:
+    while left := children():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _end(status: int) -> NoReturn:
+    """Who asked has gone, or has had enough: nothing is left running."""
+    _end_children(signal.SIGKILL)
+    os._exit(status)
 
 
 def main() -> int:
@@ -35,6 +52,8 @@ def main() -> int:
         while not over.wait(EVERY_S):
             most[0] = max(most[0], sum(used.memory_mb(pid) for pid in children()))
 
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: _end(1))
     began = time.monotonic()
     with Path(sys.argv[1]).open("w") as out:
         process = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
@@ -44,13 +63,7 @@ def main() -> int:
     wall = time.monotonic() - began
     over.set()
     watcher.join()
-    while left := children():
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        for pid in left:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+    _end_children(signal.SIGTERM)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = usage.ru_utime + usage.ru_stime
     json.dump(

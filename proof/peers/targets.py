@@ -79,7 +79,9 @@ class Target:
         return done.stdout.strip()
 
     def start(self) -> None:
-        argv = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        # Whatever becomes of this process, its hosts go with it.
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--uts", "--pid", "--fork"]
+        argv += ["--kill-child", "--mount-proc"]
         argv += [str(HERE / "enter.sh"), str(self.folder), self.name, self.address]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -36,9 +36,12 @@ def measured(routers: int, workers: int, *, soak: str, folder: Path) -> None:
         }
         argv = [sys.executable, "-m", "proof.scale.one", "--routers", str(routers), "--workers", str(workers)]
         argv += ["--dir", str(folder), "--redis", str(redis.process.pid), "--soak", soak]
-        done = subprocess.run(argv, cwd=machine.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
+        with (folder / "one.log").open("w") as log:
+            done = subprocess.run(
+                argv, cwd=machine.REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
     if done.returncode:
-        logs = (folder / f"{name}.log" for name in ("worker", "ticker"))
+        logs = (folder / f"{name}.log" for name in ("worker", "ticker", "one"))
         tails = [log.read_text()[-1500:] for log in logs if log.exists()]
         raise SystemExit("\n".join([f"{routers} routers, {workers} workers: exit {done.returncode}", *tails]))
     told.keep(json.loads(done.stdout.splitlines()[-1]))

@@ -220,7 +220,7 @@ def main() -> None:
         figures: dict[str, Any] = {"routers": options.routers, "workers": options.workers, **loaded(fleet.inventory)}
         with processes.running(options.dir, workers=options.workers) as started_ids:
             roots = {**started_ids, "sim": fleet.pid, "postgresql": _postgresql(), "redis": options.redis}
-            wait(lambda: "ready." in (options.dir / "worker.log").read_text(), within_s=120)
+            wait(lambda: "ready." in (options.dir / "worker.log").read_text(), within_s=600)
             figures["load"] = [round(os.getloadavg()[0], 1)]
             if options.soak != "only":
                 figures |= changed(recipe, roots, options.dir / "counted", options.routers)
