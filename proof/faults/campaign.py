@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _one(scenes: Any, number: int, *, seed: int, sweep: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One run as its line, and what reached the devices."""
-    from proof.faults.injections import Setting, boundaries, drawn
+    from proof.faults.fault import boundaries
+    from proof.faults.injections import Setting, drawn
     from proof.faults.play import play
     from proof.faults.scene import STORIES
 

@@ -1,10 +1,11 @@
 """What goes wrong in a run: drawn from a seed, or one death at one place; written down so that it can be repeated."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from proof.faults.fault import Fault
 from proof.faults.plant import Controller, Plant, Proc, Trap
 
 TARGETS = ("bly", "dekker", "wells")
@@ -16,18 +17,6 @@ COMMANDS = (
     "show bgp", "birdc", "vtysh", "write memory|put", "systemd-run", "",
 )  # fmt: skip
 GATES = {"before": 200, "after": 200, "commit": 80, "statement": 700, "connect": 8}  # about as many as a run has
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that goes wrong. `kind` is what it counts as in the table; the rest depends on it."""
-
-    kind: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        said = ", ".join(f"{k} {round(v, 1) if isinstance(v, float) else v}" for k, v in self.params.items())
-        return f"{self.kind} ({said})" if said else self.kind
 
 
 @dataclass(frozen=True)
@@ -119,25 +108,6 @@ def drawn(rng: random.Random) -> tuple[Setting, list[Fault]]:
     """A setting and one to five faults."""
     setting = Setting(rng.choice((1, 1, 2)), rng.choice((1, 2, 3)), rng.choice((1, 1, 2)))
     return setting, [rng.choice(DRAWS)(rng) for _ in range(rng.randint(1, 5))]
-
-
-# How often each gate is passed in a run without faults, by story: at each of these a worker is killed once.
-PASSED: Mapping[str, Mapping[str, int]] = {
-    "restarted": {"commit": 76, "before": 150},
-    "settings": {"commit": 120, "before": 295},
-    "put-back": {"commit": 112, "before": 299},
-    "daemons": {"commit": 62, "before": 177},
-}
-
-
-def boundaries() -> list[tuple[str, Fault]]:
-    """Every commit and every request of every story: a worker is killed after the one and before the other."""
-    return [
-        (story, Fault("worker killed", {"gate": gate, "nth": nth}))
-        for story, gates in PASSED.items()
-        for gate, many in gates.items()
-        for nth in range(1, many + 1)
-    ]
 
 
 def arrange(plant: Plant, setting: Setting, faults: Sequence[Fault], say: Callable[[str], None]) -> None:

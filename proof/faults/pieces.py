@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proof.faults.injections import boundaries
+from proof.faults.fault import boundaries
 from proof.faults.sabotage import BROKEN
 from proof.faults.told import FOLDER
 

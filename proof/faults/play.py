@@ -13,7 +13,8 @@ from fleet.changes import lifecycle
 from fleet.changes.models import Change
 from fleet.notices import messages
 from proof.faults import judge
-from proof.faults.injections import TROUBLE_S, Fault, Setting, arrange
+from proof.faults.fault import Fault
+from proof.faults.injections import TROUBLE_S, Setting, arrange
 from proof.faults.plant import Plant, Proc
 from proof.faults.scene import Scenes, Story
 

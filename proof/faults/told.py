@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proof import report
-from proof.faults.injections import boundaries
+from proof.faults.fault import boundaries
 from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "faults"

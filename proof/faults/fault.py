@@ -1,0 +1,36 @@
+"""What a fault is, and the places of a run at which a worker is killed once each. Pure: needs no Django."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong. `kind` is what it counts as in the table; the rest depends on it."""
+
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{k} {round(v, 1) if isinstance(v, float) else v}" for k, v in self.params.items())
+        return f"{self.kind} ({said})" if said else self.kind
+
+
+# How often each gate is passed in a run without faults, by story: at each of these a worker is killed once.
+PASSED: Mapping[str, Mapping[str, int]] = {
+    "restarted": {"commit": 76, "before": 150},
+    "settings": {"commit": 120, "before": 295},
+    "put-back": {"commit": 112, "before": 299},
+    "daemons": {"commit": 62, "before": 177},
+}
+
+
+def boundaries() -> list[tuple[str, Fault]]:
+    """Every commit and every request of every story: a worker is killed after the one and before the other."""
+    return [
+        (story, Fault("worker killed", {"gate": gate, "nth": nth}))
+        for story, gates in PASSED.items()
+        for gate, many in gates.items()
+        for nth in range(1, many + 1)
+    ]
