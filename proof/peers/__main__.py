@@ -17,6 +17,8 @@ from typing import Any
 from proof.peers import sides, targets, told
 from proof.peers.targets import Target
 
+DEAD_S = 240.0  # so long a change with a dead host is looked at; what waits then is told
+LONGEST_S = 3_600.0
 DIES = 7  # the host that dies in the middle; restarted five at a time, it is in the second five
 
 
@@ -59,7 +61,7 @@ def measured(side: str, what: str, folder: Path, key: Path, count: int, *, dies:
         death = Death(hosts[DIES], what) if dies else None
         if death:
             death.start()
-        made = sides.run(side, what, folder, key=key, hosts=count, until_s=240.0)
+        made = sides.run(side, what, folder, key=key, hosts=count, until_s=DEAD_S if dies else LONGEST_S)
         if death:
             death.over.set()
             death.join()

@@ -78,7 +78,7 @@ def started(recipe: Path, title: str) -> tuple[Any, dict[str, float]]:
         or lifecycle.start(change, author, clock.now())
     )
     assert not reasons, [*sentences(reasons), *(str(f["reason"]) for f in revision.plan["findings"])]
-    planned["waves"] = 1 + max(change.revision.runs.get().targets.values_list("wave", flat=True))
+    planned["waves"] = len(set(revision.run.targets.values_list("wave", flat=True)))
     planned["approve_and_start_s"] = round(time.monotonic() - began - planned["plan_s"], 2)
     return change, planned
 

@@ -1,7 +1,12 @@
 """What proof.scale and proof.peers make of what they measured; the runs themselves take minutes."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fleet.core.states import TARGET_MOVES, TargetState, phase_of
+from playbooks.recipe import load_recipe
 from proof.peers import told as peers
 from proof.scale import one, processes, told, used
 
@@ -87,3 +92,16 @@ def test_what_a_dead_host_leaves_undone_is_told_with_what_the_side_says() -> Non
     [row] = peers.rows([dead])
     assert "1 changed, 1 untouched; the dead one changed, drained" in row.found
     assert "unreachable=1" in row.found
+
+
+PROOF = Path(told.__file__).parents[1]
+
+
+@pytest.mark.parametrize("file", ["peers/recipe_set", "peers/recipe_restart", "scale/recipe", "scale/soak"])
+def test_the_recipes_may_be_run_in_their_order(file: str) -> None:
+    text = (PROOF / f"{file}.yaml").read_text().replace("WAVES", "500, 1000")
+    state = TargetState.BASELINING
+    for step in load_recipe(text, {}).steps:
+        phase = phase_of(step.verb)
+        assert phase is state or phase in TARGET_MOVES[state], f"{step.verb} after {state}"
+        state = TargetState.DRAINED if phase is TargetState.DRAINING else phase
