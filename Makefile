@@ -74,7 +74,7 @@ test-vpp: bootstrap ## a real VPP in a network namespace: SLIPWAY_VPP=/path/of/v
 	@$(RUN)/python -m pytest tests/vpp -s -rs -o timeout=0 -o python_files='vpp_*.py' $(PYTEST)
 
 # Claims as figures: each writes its own section of docs/proof.md. Minutes to an hour; not in CI.
-#   make proof-faults [SEED=1] [RUNS=2000]    make proof-long [MINUTES=60]    make proof-scale [SIZES=1000,3000,10000] [WORKERS=1,2,4]
+#   make proof-faults [SEED=1] [RUNS=2000]    make proof-scale [SIZES=1000,3000,10000] [WORKERS=1,2,4]
 proof-faults: bootstrap ## whatever dies, is lost or lies in the middle of a change; judged by the devices' own journals
 	@$(RUN)/python -m proof.faults $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
@@ -82,7 +82,7 @@ proof-restore: bootstrap ## a database restored from an hour ago looks and holds
 	@$(RUN)/python -m proof.restore $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 proof-long: bootstrap ## continuous changes with faults: memory, file descriptors, connections, rows
-	@$(RUN)/python -m proof.long $(if $(MINUTES),--minutes $(MINUTES))
+	@echo "make $@: not built yet; docs/proof.md says so too." >&2; exit 2
 
 proof-scale: bootstrap ## up to ten thousand devices, one, two and four worker processes
 	@$(RUN)/python -m pytest tests/bench/bench_planning.py -q -s -o timeout=0 -o python_files='bench_*.py'
