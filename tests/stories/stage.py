@@ -51,7 +51,7 @@ def wait_until(true: Callable[[], bool], *, within_s: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def wait_ended(change: Change, *, within_s: float = 120.0) -> None:
+def wait_ended(change: Change, *, within_s: float = 300.0) -> None:
     """Wait for the end of a change; what stands in the way is in the failure."""
 
     def ended() -> bool:

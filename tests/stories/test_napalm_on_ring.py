@@ -26,7 +26,7 @@ POLICY = (
     f"no ip route {CONTROLLER}/32 eth0\n"
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.mark.sqlite]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.mark.sqlite, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_bgp_policy_on_all_frr_routers_and_the_one_it_cuts_off_puts_itself_bac
     before = vtysh(CUT, "show running-config")
     inputs = {"config": POLICY, "confirm": "20s", "soak": "2s"}
     change = stage.start("napalm-config", inputs, FRR)
-    wait_ended(change, within_s=900)
+    wait_ended(change, within_s=1200)
     seen = targets(change)
     others = [name for name in FRR if name != CUT]
     assert seen[CUT].state == "rolled_back", (seen[CUT].state, seen[CUT].reasons)

@@ -83,7 +83,7 @@ def test_its_controller_ends_it_and_without_one_it_is_stuck(
     for name in ("bly", "lang"):
         fleet.inject(name, "new_kernel_stands_still")
     first = stage.start("kernel", INPUTS, ["bly"])
-    wait_ended(first, within_s=100)
+    wait_ended(first, within_s=300)
     found = targets(first)["bly"]
     assert (found.state, first.state) == ("rolled_back", "rolled_back"), found.reasons
     step = StepRun.objects.get(target=found, verb="kernel", back=False)
@@ -92,7 +92,7 @@ def test_its_controller_ends_it_and_without_one_it_is_stuck(
     assert fleet.state("bly")["kernel"] == OLD and not any(fleet.state("bly")["drained"].values())
 
     second = stage.start("kernel", INPUTS, ["lang"])
-    wait_ended(second, within_s=100)
+    wait_ended(second, within_s=300)
     left = targets(second)["lang"]
     assert left.state == "stuck", left.reasons
     said = str(StepRun.objects.get(target=left, verb="kernel", back=False).reasons)

@@ -34,7 +34,7 @@ def test_one_image_is_kept_and_one_that_panics_is_gone(inline: None, stage: Stag
     call_command("collect", "--all")
     fleet.inject("lang", "panic_on_new_kernel")
     change = stage.start("vyos-image", INPUTS, ["bly", "lang"])
-    wait_ended(change, within_s=200)
+    wait_ended(change, within_s=400)
     found = targets(change)
     assert {t.name: t.state for t in found.values()} == {"bly": "done", "lang": "rolled_back"}, {
         t.name: t.reasons for t in found.values()
