@@ -105,7 +105,16 @@ def test_a_bgp_policy_on_all_frr_routers_and_the_one_it_cuts_off_puts_itself_bac
     others = [name for name in FRR if name != CUT]
     assert seen[CUT].state == "rolled_back", (seen[CUT].state, seen[CUT].reasons)
     assert "put itself back" in " ".join(seen[CUT].reasons)
-    assert {n: seen[n].state for n in others} == dict.fromkeys(others, "done"), {n: seen[n].reasons for n in others}
+    # What comes after a router that was put back is not begun; it follows by a change of its own.
+    assert {seen[n].state for n in others} <= {"done", "pending"}, {n: seen[n].reasons for n in others}
+    rest = [n for n in others if seen[n].state == "pending"]
+    assert len(rest) < len(others)
+    for name in rest:
+        assert "65000:201" not in vtysh(name, "show running-config")
+    if rest:
+        again = stage.start("napalm-config", inputs, rest)
+        wait_ended(again, within_s=600)
+        assert again.state == "succeeded", {t.name: t.reasons for t in targets(again).values()}
     for name in others:
         assert "65000:201" in vtysh(name, "show running-config") and "65000:201" in saved(name)
     assert vtysh(CUT, "show running-config") == before and "65000:201" not in saved(CUT)
