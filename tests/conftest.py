@@ -38,6 +38,8 @@ def pytest_configure() -> None:
     from django.conf import settings
 
     settings.PASSWORD_HASHERS = ["tests.passwords.OneRound"]
+    # Tests let hours pass between two ticks; that this alone makes a run hold is tested in test_absence.py.
+    settings.SLIPWAY_AWAY_SECONDS = 0.0
 
 
 # --- what is missing is said ---------------------------------------------------------------------------------------

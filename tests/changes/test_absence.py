@@ -16,6 +16,11 @@ NOW = datetime(2026, 9, 21, 3, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(autouse=True)
+def a_quarter_of_an_hour(settings: Any) -> None:
+    settings.SLIPWAY_AWAY_SECONDS = 900.0
+
+
 @pytest.fixture
 def run(author: User, approver: User) -> Run:
     """One router under way; the last tick was a moment ago."""

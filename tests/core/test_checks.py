@@ -306,6 +306,7 @@ def test_removing_what_is_known_never_makes_a_failure_pass(gone: set[str], name:
     bad["interfaces"]["eth1"] = interface(dropped=10**6, errors=10**6)
     bad["memory"]["SUnreclaim"] = 10**6
     bad["queues"]["eth1"]["combined"] = 1
+    bad["vpp"] = {"running": True, "version": None}
     bad["paths"]["203.0.113.7"]["kernel"] = {"none": "x"}
     bad["neighbours"]["aebi"]["paths"]["203.0.113.7"]["kernel"] = {"none": "x"}
     if name == "boot_id":
