@@ -7,7 +7,7 @@ import pytest
 
 from tests import needs
 from tests.crash.kills import Bench
-from tests.crash.test_kills_one_by_one import ALL, bench, chosen
+from tests.crash.test_kills_one_by_one import bench, chosen
 
 __all__ = ["bench"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(7200), pytest.mark.sqlite]
@@ -22,8 +22,7 @@ def test_killed_anywhere_on_the_way_to_vpp_and_back(bench: Callable[..., Bench])
     end, points = made.undisturbed()
     assert end.change == "rolled_back"
     wrong, reached = list[str](), 0
-    some = chosen([point for point in points if not point.startswith("event:")])
-    for wish in some if ALL else some[::3]:  # a way to VPP and back takes a minute
+    for wish in chosen([point for point in points if not point.startswith("event:")]):
         try:
             where = made.killed(wish, end)
         except AssertionError as error:
