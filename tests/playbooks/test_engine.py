@@ -1,126 +1,48 @@
 """Every combination of what a driver may say and what the engine makes of it, with a scripted driver."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
-from fleet.core.states import TargetState
-from playbooks import base
-from playbooks.base import Device, DeviceError, Look, Seen, Step
-from playbooks.engine import Outcome, OutcomeKind, perform, perform_rollback
-
-WHY = Reason("eth0", "4 queues", "8 queues", "Set them")
-DEVICE = Device("bly", "192.0.2.1", 22, "slipway", "file:/k", "ssh-ed25519 A", "frr")
-PLANNED = PlannedStep("nic", {}, Reversibility.IN_PLACE, disruptive=False, within_s=60)
-STEP = Step("nic", {}, PLANNED, DEVICE, progress={"old": 1})
-LATE = replace(STEP, waited_s=60.0)
-OLD = {"queues": 4}
-D, W, R = OutcomeKind.DONE, OutcomeKind.WAIT, OutcomeKind.RETRY
-E, NO, U, L = OutcomeKind.ERROR, OutcomeKind.IMPOSSIBLE, OutcomeKind.UNSURE, OutcomeKind.LOST
-
-Script = Look | Exception | None
-
-
-def look(seen: Seen, **more: Any) -> Look:
-    return Look(seen, (WHY,), **more)
-
-
-READY = look(Seen.READY, artifact=OLD)
-ALREADY = look(Seen.ALREADY, data={"new": 2})
-DONE = look(Seen.DONE, data={"new": 2})
-WAITING = look(Seen.WAITING, data={"new": 2}, after_s=7)
-NOT_DONE = look(Seen.NOT_DONE, data={"new": 2})
-NOT_YET = look(Seen.NOT_DONE, data={"new": 2}, after_s=3)
-UNKNOWN = look(Seen.UNKNOWN, data={"new": 2})
-NEVER = look(Seen.IMPOSSIBLE, data={"new": 2})
-UNREACHABLE, UNSURE = base.Unreachable(WHY), base.Unsure(WHY)
-REFUSED, HOST_KEY, LOGIN = base.Refused(WHY), base.HostKeyRefused(WHY), base.LoginRefused(WHY)
-IMPOSSIBLE, BUG = base.Impossible(WHY), KeyError("peers")
-
-
-@dataclass
-class Scripted:
-    """Answers from lists; writes down what it was asked, in order, and with which artifact."""
-
-    precheck_says: list[Script] = field(default_factory=list)
-    apply_says: list[Script] = field(default_factory=list)
-    observe_says: list[Script] = field(default_factory=list)
-    acts: bool = True
-    repeatable: bool = True
-    reversibility: Reversibility = Reversibility.IN_PLACE
-    calls: list[str] = field(default_factory=list)
-    artifacts: list[Mapping[str, Json] | None] = field(default_factory=list)
-    verb: str = "nic"
-    phase: TargetState = TargetState.APPLYING
-    disruptive: bool = False
-    within_s: float = 60.0
-    estimate_s: float = 1.0
-
-    def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
-        return PLANNED
-
-    def _say(self, what: str, script: list[Script], step: Step) -> Look:
-        self.calls.append(what)
-        self.artifacts.append(step.artifact)
-        answer = script.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if answer is not None else Look(Seen.UNKNOWN)
-
-    def precheck(self, session: base.Session, step: Step) -> Look:
-        return self._say("precheck", self.precheck_says, step)
-
-    def apply(self, session: base.Session, step: Step, *, deadline_s: float) -> None:
-        assert deadline_s > 0
-        self._say("apply", self.apply_says, step)
-
-    def observe(self, session: base.Session, step: Step) -> Look:
-        return self._say("observe", self.observe_says, step)
-
-    def rollback(self, session: base.Session, step: Step, *, deadline_s: float) -> None:
-        self._say("rollback", self.apply_says, step)
-
-    def observe_rollback(self, session: base.Session, step: Step) -> Look:
-        return self._say("observe rollback", self.observe_says, step)
-
-
-@dataclass
-class Ledger:
-    """Stands for the database: what was written ahead, and whether the claim still holds."""
-
-    holds: bool = True
-    written: list[Mapping[str, Json] | None] = field(default_factory=list)
-
-    def __call__(self, artifact: Mapping[str, Json] | None) -> bool:
-        self.written.append(artifact)
-        return self.holds
-
-
-SESSION: Any = None
-
-
-def go(
-    driver: Scripted,
-    step: Step = STEP,
-    *,
-    sent: bool = False,
-    ledger: Ledger | None = None,
-    deadline_s: float = 30.0,
-    how: Callable[..., Outcome] = perform,
-) -> Outcome:
-    ticks = iter(float(n) / 1000 for n in range(100))
-    return how(
-        driver,
-        SESSION,
-        step,
-        sent=sent,
-        deadline_s=deadline_s,
-        write_ahead=ledger or Ledger(),
-        clock=lambda: next(ticks),
-    )
+from fleet.core.model import Json
+from playbooks.base import DeviceError, Look, Seen, Step
+from playbooks.engine import OutcomeKind, perform
+from tests.playbooks.engine_script import (
+    AFTER_ACT,
+    ALREADY,
+    BUG,
+    DONE,
+    HOST_KEY,
+    IMPOSSIBLE,
+    LATE,
+    LOGIN,
+    NEVER,
+    NO,
+    NOT_DONE,
+    NOT_YET,
+    OLD,
+    PLANNED,
+    READY,
+    REFUSED,
+    SESSION,
+    STEP,
+    UNKNOWN,
+    UNREACHABLE,
+    UNSURE,
+    WAITING,
+    WHY,
+    D,
+    E,
+    L,
+    Ledger,
+    R,
+    Script,
+    Scripted,
+    W,
+    go,
+    look,
+)
 
 
 @pytest.mark.parametrize(
@@ -180,31 +102,6 @@ def test_nothing_is_sent_unless_the_precheck_says_ready(step: Step, says: Script
     outcome = go(driver, step, ledger=ledger)
     assert (outcome.kind, outcome.changed, driver.calls, ledger.written) == (kind, False, ["precheck"], [])
     assert outcome.reasons
-
-
-AFTER_ACT: list[tuple[Step, Script, OutcomeKind]] = [
-    (STEP, DONE, D),
-    (LATE, DONE, D),
-    (STEP, WAITING, W),
-    (LATE, WAITING, E),
-    (STEP, NOT_DONE, E),
-    (STEP, NOT_YET, W),
-    (LATE, NOT_YET, E),
-    (STEP, UNKNOWN, W),
-    (LATE, UNKNOWN, U),
-    (STEP, NEVER, NO),
-    (STEP, ALREADY, E),
-    (STEP, UNREACHABLE, W),
-    (LATE, UNREACHABLE, E),
-    (STEP, UNSURE, W),
-    (LATE, UNSURE, U),
-    (STEP, REFUSED, E),
-    (STEP, HOST_KEY, E),
-    (STEP, LOGIN, W),
-    (LATE, LOGIN, E),
-    (STEP, IMPOSSIBLE, NO),
-    (STEP, BUG, E),
-]
 
 
 @pytest.mark.parametrize(("step", "says", "kind"), AFTER_ACT)
@@ -334,74 +231,6 @@ def test_tries_grow_apart_up_to_a_bound(waited: float, after: float) -> None:
 def test_a_bug_is_named_with_type_and_text_and_shortened() -> None:
     outcome = go(Scripted([ValueError("x" * 5000)]))
     assert outcome.reasons[0].found.startswith("ValueError: xxx") and len(outcome.reasons[0].found) < 400
-
-
-ROLLBACK = replace(STEP, artifact=OLD)
-ROLLBACK_LATE = replace(LATE, artifact=OLD)
-
-
-@pytest.mark.parametrize("sent", [True, False])
-def test_a_rollback_of_what_is_back_already_sends_nothing(sent: bool) -> None:
-    driver, ledger = Scripted(observe_says=[DONE]), Ledger()
-    outcome = go(driver, ROLLBACK, sent=sent, ledger=ledger, how=perform_rollback)
-    assert (outcome.kind, outcome.changed) == (D, sent)
-    assert (driver.calls, ledger.written) == (["observe rollback"], [])
-
-
-@pytest.mark.parametrize("sent", [True, False])
-@pytest.mark.parametrize(("step", "says", "kind"), AFTER_ACT)
-def test_a_rollback_is_sent_and_looked_at(step: Step, says: Script, kind: OutcomeKind, sent: bool) -> None:
-    driver, ledger = Scripted([], [DONE], [NOT_DONE, says]), Ledger()
-    outcome = go(driver, replace(step, artifact=OLD), sent=sent, ledger=ledger, how=perform_rollback)
-    assert (outcome.kind, outcome.changed) == (kind, kind is D)
-    assert driver.calls == ["observe rollback", "rollback", "observe rollback"]
-    assert ledger.written == [None] and driver.artifacts == [OLD, OLD, OLD]
-
-
-@pytest.mark.parametrize(
-    ("step", "says", "sent", "kind"),
-    [
-        (ROLLBACK, WAITING, True, W),
-        (ROLLBACK_LATE, WAITING, True, E),
-        (ROLLBACK, UNKNOWN, True, W),
-        (ROLLBACK_LATE, UNKNOWN, True, U),
-        (ROLLBACK, UNREACHABLE, True, W),
-        (ROLLBACK, UNREACHABLE, False, R),
-        (ROLLBACK_LATE, UNREACHABLE, False, E),
-        (ROLLBACK, HOST_KEY, True, E),
-        (ROLLBACK, NEVER, True, NO),
-        (ROLLBACK, BUG, True, E),
-    ],
-)
-def test_a_rollback_that_cannot_see_does_not_act(step: Step, says: Script, sent: bool, kind: OutcomeKind) -> None:
-    driver, ledger = Scripted(observe_says=[says]), Ledger()
-    assert go(driver, step, sent=sent, ledger=ledger, how=perform_rollback).kind is kind
-    assert (driver.calls, ledger.written) == (["observe rollback"], [])
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"), [(UNSURE, W), (UNREACHABLE, W), (REFUSED, E), (IMPOSSIBLE, NO), (BUG, E), (HOST_KEY, E)]
-)
-def test_a_rollback_that_fails(error: Exception, kind: OutcomeKind) -> None:
-    driver = Scripted([], [error], [NOT_DONE])
-    assert go(driver, ROLLBACK, how=perform_rollback).kind is kind
-    assert driver.calls == ["observe rollback", "rollback"]
-
-
-def test_a_rollback_without_claim_time_or_artifact_sends_nothing() -> None:
-    lost = Scripted([], [DONE], [NOT_DONE])
-    assert go(lost, ROLLBACK, ledger=Ledger(holds=False), how=perform_rollback).kind is L
-    late = Scripted([], [DONE], [NOT_DONE])
-    assert go(late, ROLLBACK, deadline_s=0, how=perform_rollback).kind is R
-    for driver, step in (
-        (Scripted(), STEP),
-        (Scripted(reversibility=Reversibility.NOT_AT_ALL), ROLLBACK),
-    ):
-        outcome = go(driver, step, how=perform_rollback)
-        assert outcome.kind is NO and outcome.reasons and not driver.calls
-    for driver in (Scripted(acts=False), Scripted(reversibility=Reversibility.NOTHING_TO_UNDO)):
-        assert go(driver, STEP, how=perform_rollback).kind is D and not driver.calls
-    assert "rollback" not in lost.calls + late.calls
 
 
 def test_every_device_error_of_the_contract_has_its_outcome() -> None:
