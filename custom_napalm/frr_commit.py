@@ -201,7 +201,12 @@ def _finished(session: Session, commit: Commit) -> _End:
     for _ in range(int(APPLY_S / _LOOK_EVERY_S)):
         answer = session.run(["cat", commit.file("result")], root=True)
         if answer.ok:
-            failed = Reason("frr-reload.py", "failed", "success", "See /var/log/frr/frr-reload.log on the router.")
+            failed = Reason(
+                "frr-reload.py",
+                "an end with an error",
+                "exit status 0",
+                "See /var/log/frr/frr-reload.log on the router.",
+            )
             return _End((failed,) if "failed" in answer.out else ())
         session.run(["sleep", f"{_LOOK_EVERY_S:g}"])
     return _End((Reason("frr-reload.py", f"no end after {APPLY_S:.0f} s", "its end"),), ended=False)

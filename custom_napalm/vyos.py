@@ -247,7 +247,7 @@ class VyOSDriver(napalm_base.NetworkDriver):
         answers = self.session.batch(asked, per_interface={"speed": ["ethtool"]}, timeout_s=self.timeout)
         speeds = {n.partition(":")[2]: a.out for n, a in answers.items() if n.startswith("speed:")}
         found = texts.links(answers["links"].out, speeds)
-        return {name: models.InterfaceDict(**link) for name, link in found.items()}  # type: ignore[typeddict-item]
+        return {name: models.InterfaceDict(**link) for name, link in found.items()}  # type: ignore[typeddict-item]  # texts.links has its keys
 
     def get_interfaces_ip(self) -> dict[str, Any]:
         return dict(texts.addresses(self.session.run(["ip", "-j", "address", "show"]).out))
@@ -259,7 +259,7 @@ class VyOSDriver(napalm_base.NetworkDriver):
         self,
         retrieve: str = "all",
         full: bool = False,  # noqa: FBT001, FBT002 - NAPALM's signature
-        sanitized: bool = False,  # noqa: FBT001, FBT002
+        sanitized: bool = False,  # noqa: FBT001, FBT002 - NAPALM's signature
         format: str = "text",
     ) -> models.ConfigDict:
         """What runs and what is saved. `sanitized`: without the values of nodes that hold secrets."""

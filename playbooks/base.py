@@ -84,6 +84,16 @@ class Answer:
     def ok(self) -> bool:
         return self.status == 0
 
+    @property
+    def said(self) -> str:
+        """What it says of itself, in one shortened line: for the `found` of a reason."""
+        return " ".join((self.err or self.out).split())[:160] or f"exit status {self.status}"
+
+
+def output(answers: Mapping[str, Answer], name: str) -> str:
+    """What a command of a batch printed; "" where it did not succeed or did not answer."""
+    return answers[name].out if name in answers and answers[name].ok else ""
+
 
 class Session(Protocol):
     """One open connection to one device (see `transport.py`). Commands are argument lists: nothing is unquoted."""

@@ -43,3 +43,19 @@ def order(session: Session, ends: str, *, timeout_s: float, command: tuple[str, 
         said = " ".join((answer.err or answer.out).split())[:200]
         remedy = "See whether the login may run systemd-run as root."
         raise Refused(Reason(f"reboot of {session.device.name}", f"refused: {said}", "a reboot in one second", remedy))
+
+
+def free_bytes(text: str) -> int | None:
+    """`df --output=avail -B1 PATH`."""
+    rows = text.split()
+    return int(rows[-1]) if len(rows) == 2 and rows[-1].isdigit() and len(rows[-1]) < 20 else None
+
+
+def room(session: Session, path: str, *, least: int, remedy: str) -> tuple[Reason, ...]:
+    """Why the file system of `path` has no room for another kernel or image of `least` bytes; empty: it has."""
+    answer = session.run(["df", "--output=avail", "-B1", path])
+    free = free_bytes(answer.out) if answer.ok else None
+    if free is not None and free >= least:
+        return ()
+    found = "cannot tell" if free is None else f"{free >> 20} MiB free"
+    return (Reason(f"disk of {session.device.name} at {path}", found, f"{least >> 20} MiB", remedy),)

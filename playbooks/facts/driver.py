@@ -12,13 +12,14 @@ from fleet.core.checks import (
     judge_all,
     overall,
 )
-from fleet.core.model import CheckSpec, Json, PlannedStep, Reason, Reversibility, StepSpec, Verdict
+from fleet.core.model import CheckSpec, Json, PlannedStep, Reason, StepSpec, Verdict
 from fleet.core.states import TargetState
 from playbooks.base import Device, Look, Refused, Seen, Session, Step
 from playbooks.facts import commands, parse, parse_frr
 from playbooks.facts.params import BaselineParams, SoakParams, VerifyParams
 from playbooks.facts.samples import candidates, choose, few_routes
 from playbooks.facts.text import mapping, whole
+from playbooks.looking import Looking
 from playbooks.platforms import by_getters
 
 _BATCH_S = 30.0
@@ -121,28 +122,7 @@ def _why(results: Sequence[CheckResult]) -> tuple[Reason, ...]:
     return tuple(reason for result in results for reason in result.reasons)
 
 
-class _Looking:
-    """What the three verbs have in common: they send nothing that changes anything."""
-
-    reversibility = Reversibility.NOTHING_TO_UNDO
-    disruptive = False
-    acts = False
-    repeatable = True
-
-    def precheck(self, session: Session, step: Step) -> Look:
-        return Look(Seen.READY)
-
-    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: these verbs only look."""
-
-    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: nothing was changed."""
-
-    def observe_rollback(self, session: Session, step: Step) -> Look:
-        return Look(Seen.DONE)
-
-
-class Baseline(_Looking):
+class Baseline(Looking):
     """Measure the device before anything is touched; the measurement is the step's data."""
 
     verb = "baseline"
@@ -163,7 +143,7 @@ class Baseline(_Looking):
         return Look(Seen.DONE, (), measure_first(session, params.samples, sysctls=_sysctls(step)))
 
 
-class Verify(_Looking):
+class Verify(Looking):
     """Compare the device with its baseline until enough rounds in a row have passed, or time is over."""
 
     verb = "verify"
@@ -204,7 +184,7 @@ class Verify(_Looking):
                 return Look(Seen.WAITING, _why(results), data, after_s=decided.after_s)
 
 
-class Soak(_Looking):
+class Soak(Looking):
     """Watch the device under traffic for a set time; the first failed check ends it."""
 
     verb = "soak"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fleet.core.model import Json, Reason
 from playbooks import boot
-from playbooks.base import Answer, Session
+from playbooks.base import Answer, Session, output
 from playbooks.detached import Job
 from playbooks.kernel import loaders, parse, render
 from playbooks.kernel.loaders import BootLoader, Grub, SystemdBoot
@@ -86,22 +86,22 @@ def look(session: Session, package: str) -> State | Reason:
         "sd_once": ["cat", loaders.ONCE],
     }
     answers = session.batch(asked, timeout_s=60.0, root=True)
-    release = _out(answers, "release").strip()
-    boot_id = boot.boot_id(_out(answers, "boot_id"))
+    release = output(answers, "release").strip()
+    boot_id = boot.boot_id(output(answers, "boot_id"))
     subject = f"kernel of {session.device.name}"
     if not release or any(c.isspace() or c == "/" for c in release) or boot_id is None:
         return Reason(subject, "no answer that can be read", "uname -r and the boot id")
     if asked.keys() - answers.keys():
         return Reason(subject, "an answer that was cut off", "release, boot loader and package")
     package_state = parse.package(answers["package"].out)
-    holds = tuple(line.strip() for line in _out(answers, "holds").splitlines() if line.strip())
+    holds = tuple(line.strip() for line in output(answers, "holds").splitlines() if line.strip())
     if answers["sd"].ok:
         return _systemd_boot(session.device.name, answers, release, boot_id, package_state, holds)
-    menu = _out(answers, "menu")
+    menu = output(answers, "menu")
     return State(
-        release, boot_id, _out(answers, "cmdline").strip(), parse.environment(_out(answers, "env")),
-        parse.entries(menu), _out(answers, "custom"), package_state, holds,
-        _wrong(session.device.name, answers, menu, release), parse.siblings(_out(answers, "cpus")),
+        release, boot_id, output(answers, "cmdline").strip(), parse.environment(output(answers, "env")),
+        parse.entries(menu), output(answers, "custom"), package_state, holds,
+        _wrong(session.device.name, answers, menu, release), parse.siblings(output(answers, "cpus")),
     )  # fmt: skip
 
 
@@ -114,14 +114,12 @@ def _systemd_boot(
     holds: tuple[str, ...],
 ) -> State | Reason:
     """The state of a machine that systemd-boot has booted."""
-    found = loaders.listed(_out(answers, "sd_list"))
+    found = loaders.listed(output(answers, "sd_list"))
     if found is None:
-        return Reason(
-            f"boot loader of {name}", _said(answers["sd_list"]), "bootctl list --json=short", "Is it mounted?"
-        )
+        return Reason(f"boot loader of {name}", answers["sd_list"].said, "bootctl list --json=short", "Is it mounted?")
     entries, place, trial = found
-    env = {"saved_entry": loaders.variable(_out(answers, "sd_default"))}
-    env["next_entry"] = loaders.variable(_out(answers, "sd_once"))
+    env = {"saved_entry": loaders.variable(output(answers, "sd_default"))}
+    env["next_entry"] = loaders.variable(output(answers, "sd_once"))
     wrong = []
     if not any(e.release == release for e in entries):
         remedy = "Run kernel-install add for it: without an entry there is no way back. Unified images are not known."
@@ -129,8 +127,8 @@ def _systemd_boot(
             Reason(f"boot loader of {name}", f"no entry of {release}, which runs", "one to go back to", remedy)
         )
     return State(
-        release, boot_id, _out(answers, "cmdline").strip(), env, entries, trial, package, holds, tuple(wrong),
-        parse.siblings(_out(answers, "cpus")), SystemdBoot(place),
+        release, boot_id, output(answers, "cmdline").strip(), env, entries, trial, package, holds, tuple(wrong),
+        parse.siblings(output(answers, "cpus")), SystemdBoot(place),
     )  # fmt: skip
 
 
@@ -146,10 +144,10 @@ def _wrong(name: str, answers: Mapping[str, Answer], menu: str, release: str) ->
     if not parse.sources_custom(menu):
         reasons.append(Reason(subject, "a menu without custom.cfg", "41_custom in /etc/grub.d", "Run update-grub."))
     if not answers["env"].ok:
-        reasons.append(Reason(f"/boot/grub/grubenv of {name}", _said(answers["env"]), "an environment block", ""))
-    abstraction, fs = _out(answers, "abstraction").strip(), _out(answers, "fs").strip()
+        reasons.append(Reason(f"/boot/grub/grubenv of {name}", answers["env"].said, "an environment block", ""))
+    abstraction, fs = output(answers, "abstraction").strip(), output(answers, "fs").strip()
     if abstraction or not answers["abstraction"].ok or fs not in _WRITABLE:
-        found = f"{abstraction or fs or _said(answers['fs'])}, which GRUB cannot write to"
+        found = f"{abstraction or fs or answers['fs'].said}, which GRUB cannot write to"
         remedy = "A kernel that is to be tried once would be booted for ever. Give /boot a partition of its own."
         reasons.append(Reason(f"/boot of {name}", found, "a plain partition with ext4, xfs or fat", remedy))
     if not any(e.release == release for e in parse.entries(menu)):
@@ -176,7 +174,7 @@ def unfit(session: Session, release: str, running: str) -> tuple[Reason, ...]:
     subject = f"kernel {release} on {session.device.name}"
     missing = [n for n in ("vmlinuz", "new", "old", "builtin") if n not in answers or not answers[n].ok]
     if missing:
-        found = ", ".join(f"{n}: {_said(answers[n]) if n in answers else 'no answer'}" for n in missing)
+        found = ", ".join(f"{n}: {answers[n].said if n in answers else 'no answer'}" for n in missing)
         return (Reason(subject, found, "a kernel, its initramfs and its modules", "See the installation's output."),)
     builtin = parse.modules(answers["builtin"].out)
     lacking = parse.modules(answers["old"].out) - parse.modules(answers["new"].out) - builtin
@@ -214,18 +212,4 @@ def unreached(session: Session, job: Job) -> bool:
 
 def room(session: Session) -> tuple[Reason, ...]:
     """Why /boot has no room for another kernel; empty: it has."""
-    answer = session.run(["df", "--output=avail", "-B1", "/boot"])
-    free = parse.free_bytes(answer.out) if answer.ok else None
-    if free is not None and free >= _ROOM:
-        return ()
-    found = "cannot tell" if free is None else f"{free >> 20} MiB free"
-    remedy = "Remove kernels that neither run nor are the default."
-    return (Reason(f"/boot of {session.device.name}", found, f"{_ROOM >> 20} MiB", remedy),)
-
-
-def _out(answers: Mapping[str, Answer], name: str) -> str:
-    return answers[name].out if name in answers and answers[name].ok else ""
-
-
-def _said(answer: Answer) -> str:
-    return " ".join((answer.err or answer.out).split())[:160] or f"exit status {answer.status}"
+    return boot.room(session, "/boot", least=_ROOM, remedy="Remove kernels that neither run nor are the default.")

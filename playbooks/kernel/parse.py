@@ -119,9 +119,3 @@ def siblings(text: str) -> tuple[tuple[int, ...], ...]:
         if not line.startswith("#") and len(row) == 3 and row[0].isdigit() and len(row[0]) < 5:
             cores.setdefault((row[1], row[2]), []).append(int(row[0]))
     return tuple(tuple(core) for core in cores.values())
-
-
-def free_bytes(text: str) -> int | None:
-    """`df --output=avail -B1 PATH`."""
-    rows = text.split()
-    return int(rows[-1]) if len(rows) == 2 and rows[-1].isdigit() and len(rows[-1]) < 20 else None

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from fleet.core import probes
-from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec, Verdict
+from fleet.core.model import Json, PlannedStep, Reason, StepSpec, Verdict
 from fleet.core.probes import Compared, Probed, Tolerated
 from fleet.core.states import TargetState
 from playbooks.base import Device, Look, Seen, Session, Step
+from playbooks.looking import Looking
 from playbooks.probe.params import AgainParams, ProbeParams
 
 _AGAIN_S = 5.0
@@ -21,27 +22,11 @@ _AGAIN_S = 5.0
 _AROUND_S = 60.0
 
 
-class _Probing:
-    """What both have in common: nothing is changed."""
+class _Probing(Looking):
+    """What both have in common: the time that they may take."""
 
-    reversibility = Reversibility.NOTHING_TO_UNDO
-    disruptive = False
-    acts = False
-    repeatable = True
     within_s = 180.0
     estimate_s = 20.0
-
-    def precheck(self, session: Session, step: Step) -> Look:
-        return Look(Seen.READY)
-
-    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: these verbs only look."""
-
-    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: nothing was changed."""
-
-    def observe_rollback(self, session: Session, step: Step) -> Look:
-        return Look(Seen.DONE)
 
 
 class Probe(_Probing):

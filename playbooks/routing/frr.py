@@ -103,7 +103,12 @@ class Frr:
         )
         wrong = (config,) if isinstance(config, Reason) else frr_missing(config, section)
         if "failed" in answers["result"].out:
-            wrong = (Reason("frr-reload.py", "failed", "success", "See /var/log/frr/frr-reload.log on it."), *wrong)
+            wrong = (
+                Reason(
+                    "frr-reload.py", "an end with an error", "exit status 0", "See /var/log/frr/frr-reload.log on it."
+                ),
+                *wrong,
+            )
         armed = answers["timer"].out.strip() == "active" if "timer" in answers else False
         if wrong:
             # Not confirmed: the router puts itself back. Where its timer is gone it has restarted with the old file.

@@ -7,6 +7,7 @@ from typing import Any
 from fleet.core import ucs
 from fleet.core.model import Json
 from fleet.core.ucs import Policy
+from playbooks.ucs.render import properties
 from playbooks.ucs.seen import count, text
 
 # Words differ from UCS Manager's in their case, and from release to release (domain facts of UCS, §7).
@@ -79,7 +80,7 @@ def changes(now: Policy, wanted: Policy) -> dict[str, dict[str, str]]:
     Nothing holds them together, so what would boot in between must do: room for more queues comes before the queues,
     and goes after them.
     """
-    values = [_values(now), _values(wanted)]
+    values = [properties(now), properties(wanted)]
     grows = wanted.receive + wanted.transmit >= now.receive + now.transmit
     made = {}
     for rn in PARTS if grows else reversed(PARTS):
@@ -87,16 +88,6 @@ def changes(now: Policy, wanted: Policy) -> dict[str, dict[str, str]]:
         if differs:
             made[rn] = differs
     return made
-
-
-def _values(policy: Policy) -> dict[str, dict[str, str]]:
-    return {
-        "eth-rcv-q": {"count": str(policy.receive), "ring_size": str(policy.receive_ring)},
-        "eth-work-q": {"count": str(policy.transmit), "ring_size": str(policy.transmit_ring)},
-        "eth-comp-q": {"count": str(policy.completion)},
-        "eth-int": {"count": str(policy.interrupts)},
-        "rss": {"receive_side_scaling": "enabled" if policy.rss else "disabled"},
-    }
 
 
 def vnic_json(one: Vnic) -> dict[str, Json]:

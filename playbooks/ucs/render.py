@@ -19,7 +19,7 @@ def copy(dn: str, policy: Policy, children: Iterable[Any]) -> Any:
     """
     new: Any = AdaptorHostEthIfProfile  # ucsmsdk has no types
     made = new(parent_mo_or_dn=dn.rpartition("/")[0], name=policy.name, descr="made by Slipway")
-    ours = _values(policy)
+    ours = properties(policy)
     for child in children:
         cls = type(child)
         writable = {name for name, meta in cls.prop_meta.items() if meta.access == MoPropertyMeta.READ_WRITE}
@@ -60,7 +60,7 @@ def pack(dn: str, name: str, bundle: str, origin: Any, children: Iterable[Any]) 
     return made
 
 
-def _values(policy: Policy) -> dict[str, dict[str, str]]:
+def properties(policy: Policy) -> dict[str, dict[str, str]]:
     """rn > property > value: all that a policy's counts are."""
     return {
         "eth-rcv-q": {"count": str(policy.receive), "ring_size": str(policy.receive_ring)},

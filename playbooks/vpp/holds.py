@@ -29,7 +29,7 @@ def holds(config: str, *, members: str = "") -> tuple[Hold, ...]:
         if section.startswith("interface "):
             for group, word in (("ospf", "ip ospf"), ("ospf3", "ipv6 ospf6")):
                 if _says(body, f"{word} area") and not _says(body, f"{word} passive"):
-                    made.append(Hold(group, section, f"{word} passive"))  # type: ignore[arg-type]
+                    made.append(Hold(group, section, f"{word} passive"))  # type: ignore[arg-type]  # one of Group
         else:
             made += _neighbours(section, body, members)
     return tuple(made)
@@ -88,7 +88,7 @@ def from_json(rows: Sequence[Mapping[str, str]] | None) -> tuple[Hold, ...]:
     """What an artifact holds; a row that is none is left out."""
     known = set(ORDER)
     return tuple(
-        Hold(row["group"], str(row["section"]), str(row["line"]))  # type: ignore[arg-type]
+        Hold(row["group"], str(row["section"]), str(row["line"]))  # type: ignore[arg-type]  # one of ORDER
         for row in rows or ()
         if isinstance(row, Mapping) and row.get("group") in known and {"section", "line"} <= row.keys()
     )

@@ -57,12 +57,13 @@ def commands(config: Mapping[str, Json], present: Present) -> tuple[str, ...] | 
     planner = Planner(copy.deepcopy(_plain(config)))
     try:
         _fill(planner.vpp, present)
-        planned = [bool(getattr(planner, phase)()) for phase in PHASES]
+        without = [phase for phase in PHASES if not getattr(planner, phase)()]
     except Exception as error:
         found = f"{type(error).__name__}: {error}"[:200]
         return (Reason("vppcfg's planner", found, "a plan", "Report it with the configuration."),)
-    if not all(planned):
-        return (Reason("vppcfg's planner", "failed", "a plan", "Run `vppcfg -d plan` on the router to see why."),)
+    if without:
+        found = f"no plan for {', '.join(without)}"
+        return (Reason("vppcfg's planner", found, "a plan", "Run `vppcfg -d plan` on the router to see why."),)
     said = planner.get_commands()
     return meant([str(line) for phase in PHASES for line in said[phase]])
 

@@ -7,7 +7,7 @@ from custom_napalm import vyos, vyos_texts
 from custom_napalm.vyos_texts import Images
 from fleet.core.model import Json, Reason
 from playbooks import boot
-from playbooks.base import Answer, Session
+from playbooks.base import Answer, Session, output
 from playbooks.vyos import render
 
 PERSIST = ["/opt/vyatta/sbin/vyos-persistpath"]
@@ -62,17 +62,17 @@ def look(session: Session, image: str) -> State | Reason:
     }
     answers = session.batch(asked, timeout_s=60.0, root=True)
     subject = f"images of {session.device.name}"
-    boot_id = boot.boot_id(_out(answers, "boot_id"))
+    boot_id = boot.boot_id(output(answers, "boot_id"))
     if asked.keys() - answers.keys() or boot_id is None:
         return Reason(subject, "an answer that was cut off or has no boot id", "images, menu and boot id")
-    images = vyos_texts.images(_out(answers, "images"))
+    images = vyos_texts.images(output(answers, "images"))
     if images is None:
         remedy = "This kind needs VyOS 1.4 or later with its image tools; see docs/vyos.md."
-        return Reason(subject, f"no list that can be read: {_said(answers['images'])}", "image_info.py", remedy)
-    pairs = (line.partition("=") for line in _out(answers, "env").splitlines())
+        return Reason(subject, f"no list that can be read: {answers['images'].said}", "image_info.py", remedy)
+    pairs = (line.partition("=") for line in output(answers, "env").splitlines())
     return State(
-        images, boot_id, _out(answers, "cmdline").strip(), {n: v for n, s, v in pairs if s},
-        _out(answers, "root").strip(), _out(answers, "entry"), _out(answers, "menu"),
+        images, boot_id, output(answers, "cmdline").strip(), {n: v for n, s, v in pairs if s},
+        output(answers, "root").strip(), output(answers, "entry"), output(answers, "menu"),
         _wrong(session.device.name, answers, images),
     )  # fmt: skip
 
@@ -80,16 +80,16 @@ def look(session: Session, image: str) -> State | Reason:
 def _wrong(name: str, answers: Mapping[str, Answer], images: Images) -> tuple[Reason, ...]:
     """Everything that would make a boot that happens once stay, or not come."""
     subject, reasons = f"boot loader of {name}", []
-    main = _out(answers, "main")
+    main = output(answers, "main")
     if "load_env" not in main or "-autoload.cfg" not in main:
         remedy = "Update its boot menu: boot an image of 1.4 or later and add an image by hand once."
         reasons.append(Reason(subject, "a menu that is not of VyOS's image tools", "grub.cfg.d and grubenv", remedy))
-    abstraction, fs = _out(answers, "abstraction").strip(), _out(answers, "fs").strip()
+    abstraction, fs = output(answers, "abstraction").strip(), output(answers, "fs").strip()
     if abstraction or fs not in _WRITABLE:
-        found = f"{abstraction or fs or _said(answers['fs'])}, which GRUB cannot write to"
+        found = f"{abstraction or fs or answers['fs'].said}, which GRUB cannot write to"
         remedy = "An image that is to be tried once would be booted for ever; with software RAID change it by hand."
         reasons.append(Reason(f"/boot of {name}", found, "a plain partition with ext4, xfs or fat", remedy))
-    if not _out(answers, "root").strip().startswith("/"):
+    if not output(answers, "root").strip().startswith("/"):
         reasons.append(Reason(f"images of {name}", "no place where they lie", "an installed image", "Not a live boot."))
     if not images.running or images.running not in images.available:
         remedy = "Boot one that is installed: without it there is no way back."
@@ -99,19 +99,4 @@ def _wrong(name: str, answers: Mapping[str, Answer], images: Images) -> tuple[Re
 
 def room(session: Session, root: str) -> tuple[Reason, ...]:
     """Why there is no room for another image; empty: there is."""
-    answer = session.run(["df", "--output=avail", "-B1", root])
-    words = answer.out.split()
-    free = int(words[-1]) if answer.ok and words and words[-1].isdigit() and len(words[-1]) < 20 else None
-    if free is not None and free >= _ROOM:
-        return ()
-    found = "cannot tell" if free is None else f"{free >> 20} MiB free"
-    remedy = "Delete images that neither run nor are the default."
-    return (Reason(f"disk of {session.device.name}", found, f"{_ROOM >> 20} MiB", remedy),)
-
-
-def _out(answers: Mapping[str, Answer], name: str) -> str:
-    return answers[name].out if name in answers and answers[name].ok else ""
-
-
-def _said(answer: Answer) -> str:
-    return " ".join((answer.err or answer.out).split())[:160] or f"exit status {answer.status}"
+    return boot.room(session, root, least=_ROOM, remedy="Delete images that neither run nor are the default.")

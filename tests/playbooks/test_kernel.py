@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from lab.sim.grub import package_text
 from lab.sim.loader import entry_id
+from playbooks import boot
 from playbooks.base import Impossible, Look, Refused, Seen
 from playbooks.engine import OutcomeKind
 from playbooks.kernel import parse, render
@@ -271,5 +272,5 @@ def test_no_text_makes_reading_raise(text: str) -> None:
     parse.modules(text)
     parse.siblings(text)
     parse.drivers([text])
-    parse.free_bytes(text)
+    boot.free_bytes(text)
     cpu_list(text)
