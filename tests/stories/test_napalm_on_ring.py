@@ -5,16 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab import netns
 from lab.netns.topology import MANAGEMENT_BRIDGE_ADDRESS
-from tests import needs
 from tests.playbooks import napalm_recorded, test_napalm_frr_getters
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
 FRR = tuple(router.name for router in netns.ROUTERS if router.suite == "frr")
@@ -27,24 +23,6 @@ POLICY = (
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.mark.sqlite, pytest.mark.timeout(1500)]
-
-
-@pytest.fixture(scope="module")
-def ring() -> Iterator[netns.Lab]:
-    needs.need(needs.minutes())
-    needs.need(" ".join(netns.reasons_unavailable()) or None)
-    yield netns.up(print)
-    netns.down()
-
-
-@pytest.fixture
-def stage(
-    ring: netns.Lab, author: Any, approver: Any, child_environment: dict[str, str], tmp_path: Path
-) -> Iterator[Stage]:
-    made = Stage(author, approver)
-    made.load(ring.inventory_path)
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield made
 
 
 def vtysh(name: str, *lines: str) -> str:
@@ -95,11 +73,11 @@ def test_napalms_own_suite_passes_on_a_live_router(ring: netns.Lab) -> None:
 
 
 def test_a_bgp_policy_on_all_frr_routers_and_the_one_it_cuts_off_puts_itself_back(
-    managed_by_a_route: None, stage: Stage
+    managed_by_a_route: None, ring_stage: Stage
 ) -> None:
     before = vtysh(CUT, "show running-config")
     inputs = {"config": POLICY, "confirm": "20s", "soak": "2s"}
-    change = stage.start("napalm-config", inputs, FRR)
+    change = ring_stage.start("napalm-config", inputs, FRR)
     wait_ended(change, within_s=1200)
     seen = targets(change)
     others = [name for name in FRR if name != CUT]
@@ -112,7 +90,7 @@ def test_a_bgp_policy_on_all_frr_routers_and_the_one_it_cuts_off_puts_itself_bac
     for name in rest:
         assert "65000:201" not in vtysh(name, "show running-config")
     if rest:
-        again = stage.start("napalm-config", inputs, rest)
+        again = ring_stage.start("napalm-config", inputs, rest)
         wait_ended(again, within_s=600)
         assert again.state == "succeeded", {t.name: t.reasons for t in targets(again).values()}
     for name in others:

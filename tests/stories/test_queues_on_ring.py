@@ -1,8 +1,6 @@
 """Queues of real routers changed for real under traffic: drained by the engine, probed before and after."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,6 @@ from inventory.models import Beacon, Router
 from lab import netns
 from lab.netns.probes import Probes
 from lab.netns.topology import router as of_ring
-from tests import needs
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
 # As in test_story_on_ring.py: 0 on a quiet machine; one stall of a busy one costs a burst.
@@ -41,21 +37,7 @@ ROUTERS = ("tarbell", "wells")  # FRR and BIRD
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.mark.sqlite]
 
 
-@pytest.fixture
-def stage(author: Any, approver: Any, child_environment: dict[str, str], tmp_path: Path) -> Iterator[Stage]:
-    needs.need(needs.minutes())
-    needs.need(" ".join(netns.reasons_unavailable()) or None)
-    ring = netns.up(print)
-    try:
-        made = Stage(author, approver)
-        made.load(ring.inventory_path)
-        with engines.running("inline", child_environment, None, tmp_path):
-            yield made
-    finally:
-        netns.down()
-
-
-def test_queues_of_veth_are_changed_under_traffic_and_nothing_is_lost(stage: Stage, tmp_path: Path) -> None:
+def test_queues_of_veth_are_changed_under_traffic_and_nothing_is_lost(ring_stage: Stage, tmp_path: Path) -> None:
     for name in ROUTERS:
         row = of_ring(name)
         for prefix in (f"{row.loopback4}/32", f"{row.loopback6}/128"):
@@ -65,7 +47,7 @@ def test_queues_of_veth_are_changed_under_traffic_and_nothing_is_lost(stage: Sta
     assert {channels(name) for name in ROUTERS} == {(4, 4)}
     probes = Probes.start()
     try:
-        change = stage.start(str(path), {}, ROUTERS)
+        change = ring_stage.start(str(path), {}, ROUTERS)
         wait_ended(change, within_s=400)
     finally:
         probed = probes.stop()

@@ -1,8 +1,6 @@
 """The ring of real routers: seen, restarted under the probes, and one that cuts its own management off."""
 
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +12,6 @@ from fleet.changes.models import Change, Run
 from inventory.models import CollectionRun, Daemon, Observation, Software
 from lab import netns
 from lab.netns.probes import Probes
-from tests import needs
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended, wait_until
 
 # With the drain nothing is lost on a quiet machine: 0 of some 4,000,000 in the drill's rounds of ten. The test runs
@@ -26,25 +22,7 @@ LOST_AT_MOST = 100
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.lab, pytest.mark.sqlite]
 
 
-@pytest.fixture(scope="module")
-def ring() -> Iterator[netns.Lab]:
-    needs.need(needs.minutes())
-    needs.need(" ".join(netns.reasons_unavailable()) or None)
-    yield netns.up(print)
-    netns.down()
-
-
-@pytest.fixture
-def stage(
-    ring: netns.Lab, author: Any, approver: Any, child_environment: dict[str, str], tmp_path: Path
-) -> Iterator[Stage]:
-    made = Stage(author, approver)
-    made.load(ring.inventory_path)
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield made
-
-
-def test_six_real_routers_are_seen_and_are_the_same_a_moment_later(stage: Stage) -> None:
+def test_six_real_routers_are_seen_and_are_the_same_a_moment_later(ring_stage: Stage) -> None:
     for _ in range(2):
         call_command("collect", "--all", "--json", stdout=StringIO())
     run = CollectionRun.objects.newest()
@@ -64,37 +42,37 @@ def test_six_real_routers_are_seen_and_are_the_same_a_moment_later(stage: Stage)
     assert Daemon.objects.filter(name__in=["bgpd", "bird"], started_at__isnull=False).count() == 6
 
 
-def test_what_moved_between_approval_and_start_is_named_and_holds(stage: Stage) -> None:
+def test_what_moved_between_approval_and_start_is_named_and_holds(ring_stage: Stage) -> None:
     """Seen by a collection: refused at the start. Not seen by any: the baseline finds it, and nothing is touched."""
-    change = stage.draft("daemon-restart", {}, ["lang"])
-    stage.approve(change)
+    change = ring_stage.draft("daemon-restart", {}, ["lang"])
+    ring_stage.approve(change)
     queues("lang", 3)
     try:
         call_command("collect", "lang", stdout=StringIO())
-        refused = lifecycle.start(change, stage.author, clock.now())
+        refused = lifecycle.start(change, ring_stage.author, clock.now())
         assert [r.subject for r in refused][:1] == ["lang, queues.eth3.rx"], refused
         change.refresh_from_db()
         assert change.state == "draft", "the approval is void"
 
-        unseen = stage.draft("daemon-restart", {}, ["lang"])
-        stage.approve(unseen)
+        unseen = ring_stage.draft("daemon-restart", {}, ["lang"])
+        ring_stage.approve(unseen)
         queues("lang", 2)
-        assert lifecycle.start(unseen, stage.author, clock.now()) == ()
+        assert lifecycle.start(unseen, ring_stage.author, clock.now()) == ()
         wait_until(lambda: paused(unseen), within_s=60, what="a pause that names what moved")
         run = Run.objects.get(revision__change=unseen)
         assert "lang, queues.eth3.rx: found 2 (on the device now), wanted 3" in run.control_reason
         assert targets(unseen)["lang"].state == "pending", "nothing was touched"
-        assert lifecycle.abort(unseen, stage.author, clock.now()) == ()
+        assert lifecycle.abort(unseen, ring_stage.author, clock.now()) == ()
         wait_ended(unseen, within_s=60)
     finally:
         queues("lang", 4)
 
 
-def test_an_frr_and_a_bird_router_are_restarted_under_the_probes(stage: Stage) -> None:
+def test_an_frr_and_a_bird_router_are_restarted_under_the_probes(ring_stage: Stage) -> None:
     boots = {name: boot_id(name) for name in ("dekker", "wells")}
     probes = Probes.start()
     try:
-        change = stage.start("router-restart", {"soak": "2s"}, tuple(boots))
+        change = ring_stage.start("router-restart", {"soak": "2s"}, tuple(boots))
         wait_ended(change, within_s=400)
     finally:
         probed = probes.stop()
@@ -105,11 +83,11 @@ def test_an_frr_and_a_bird_router_are_restarted_under_the_probes(stage: Stage) -
     assert probed.lost <= LOST_AT_MOST, probed.summary()["runs"]
 
 
-def test_a_router_that_cuts_off_its_own_management_puts_itself_back(stage: Stage) -> None:
+def test_a_router_that_cuts_off_its_own_management_puts_itself_back(ring_stage: Stage) -> None:
     name = "tarbell"
     before = netns.exec_on(name, ["vtysh", "-c", "show running-config"]).stdout
     text = "interface eth0\n shutdown\nexit\n"
-    change = stage.start("routing-config", {"section": "cut", "frr": text, "confirm": "15s"}, [name, "dekker"])
+    change = ring_stage.start("routing-config", {"section": "cut", "frr": text, "confirm": "15s"}, [name, "dekker"])
     wait_ended(change, within_s=300)
     seen = targets(change)
     assert seen[name].state == "rolled_back", (seen[name].state, seen[name].reasons)
