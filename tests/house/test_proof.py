@@ -19,6 +19,12 @@ def test_every_command_has_its_section_and_every_section_its_command() -> None:
         assert f"## {title}\n\n`{command}`" in page
 
 
+def test_the_readme_leads_from_every_promise_to_what_was_found() -> None:
+    readme = (rules.ROOT / "README.md").read_text()
+    for title, command, _ in report.CLAIMS.values():
+        assert f"[`{command}`](docs/proof.md#{title.lower().replace(' ', '-')})" in readme
+
+
 def test_a_run_replaces_its_own_section_and_no_other(tmp_path: Path) -> None:
     page = tmp_path / "proof.md"
     report.write("scale", [Row("targets per minute", "812")], page=page)
