@@ -171,7 +171,7 @@ def test_a_worker_killed_in_every_step_ends_as_if_nothing_had_been(
     """One upgrade. The engine is killed once in every step, in the kernel step once in each of its parts."""
     killed: list[str] = []
     boots = boots_so_far()
-    # What a dead worker held is taken up after so long, thirteen times; an undrain has two minutes, of which it takes 85 s.
+    # After so long what a dead worker held is taken up, thirteen times. An undrain takes 85 of its 120 s here anyway.
     engine.lease_s = 25.0
     engine.kill()
     with probed("killed") as results:
