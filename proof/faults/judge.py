@@ -18,20 +18,34 @@ Rows = Callable[[str], Sequence[tuple[Any, ...]]]
 ENDED = {"done", "rolled_back", "stuck", "pending"}
 
 
+Targets = Mapping[str, tuple[Any, ...]]
+
+
 def wrong(story: Story, journal: Sequence[oracle.Entry], routers: Mapping[str, Router], rows: Rows) -> list[str]:
-    """Every violation, in words; empty is a run as it should be."""
-    targets = {name: (state, bool(engaged), changed) for name, state, engaged, changed in rows(_TARGETS)}
-    found = [*_of_journal(story, journal, targets), *_of_rows(targets, rows), *_of_chain(rows)]
+    """Every violation, in words; empty is a run as it should be. For a database with one change."""
+    [(change,)] = rows("SELECT id FROM changes_change")
+    targets = targets_of(change, rows)
+    found = [*of_journal(story, journal, targets), *of_rows(change, targets, rows), *of_chain(change, rows)]
     for name, (state, _, changed) in targets.items():
         found += _of_device(story, name, state, bool(changed), routers[name], journal)
     return found
 
 
 _PROHIBITIVE = "ipv6 ospf6 cost 65534"
-_TARGETS = "SELECT name, state, engaged, changed FROM changes_targetrun ORDER BY name"
+_TARGETS = """
+    SELECT t.name, t.state, t.engaged, t.changed FROM changes_targetrun t JOIN changes_run r ON r.id = t.run_id
+    JOIN changes_revision v ON v.id = r.revision_id WHERE v.change_id = {change} ORDER BY t.name
+"""
 
 
-def _of_journal(story: Story, journal: Sequence[oracle.Entry], targets: Mapping[str, tuple[Any, ...]]) -> list[str]:
+def targets_of(change: int, rows: Rows) -> Targets:
+    """Name -> state, engaged, changed."""
+    found = rows(_TARGETS.format(change=int(change)))
+    return {name: (state, bool(engaged), changed) for name, state, engaged, changed in found}
+
+
+def of_journal(story: Story, journal: Sequence[oracle.Entry], targets: Targets) -> list[str]:
+    """What reached the devices, of all targets of one change."""
     found = list[str]()
     accidents = {e["router"] for e in journal if e.get("panic")}
     calm = [e for e in journal if e.get("router") not in accidents]  # a panic undoes what no command undid
@@ -56,17 +70,16 @@ def _of_journal(story: Story, journal: Sequence[oracle.Entry], targets: Mapping[
     return found
 
 
-def _of_rows(targets: Mapping[str, tuple[Any, ...]], rows: Rows) -> list[str]:
+def of_rows(change: int, targets: Targets, rows: Rows) -> list[str]:
+    """The change and its targets ended, and everybody was told."""
     found = [f"{name}: {state} after the end" for name, (state, *_) in targets.items() if state not in ENDED]
-    [(state, ended_at)] = rows(
-        "SELECT c.state, r.ended_at FROM changes_change c JOIN changes_revision v ON v.change_id = c.id"
-        " JOIN changes_run r ON r.revision_id = v.id"
-    )
+    [(state, ended_at)] = rows(_ENDED.format(change=int(change)))
     if ended_at is None or state not in {"succeeded", "rolled_back", "failed"}:
         found.append(f"the change is {state}, its run has {'an' if ended_at else 'no'} end")
-    pages = " ".join(text for (text,) in rows("SELECT text FROM notices_message WHERE kind = 'stuck'"))
+    said = rows(f"SELECT text FROM notices_message WHERE kind = 'stuck' AND change_id = {int(change)}")
+    pages = " ".join(text for (text,) in said)
     found += [f"{n}: stuck and nobody was told" for n, (s, *_) in targets.items() if s == "stuck" and n not in pages]
-    kinds = {(name, kind) for name, kind in rows(_TOLD)}
+    kinds = {(name, kind) for name, kind in rows(_TOLD.format(change=int(change)))}
     found += [
         f"{name}: {state}, and no event says so"
         for name, (state, *_) in targets.items()
@@ -75,20 +88,28 @@ def _of_rows(targets: Mapping[str, tuple[Any, ...]], rows: Rows) -> list[str]:
     return found
 
 
-_TOLD = "SELECT t.name, e.kind FROM changes_event e JOIN changes_targetrun t ON t.id = e.target_id"
+_ENDED = (
+    "SELECT c.state, r.ended_at FROM changes_change c JOIN changes_revision v ON v.change_id = c.id"
+    " JOIN changes_run r ON r.revision_id = v.id WHERE c.id = {change}"
+)
+_TOLD = (
+    "SELECT t.name, e.kind FROM changes_event e JOIN changes_targetrun t ON t.id = e.target_id"
+    " WHERE e.change_id = {change}"
+)
 _CHAIN = """
     SELECT e.id, e.change_id, e.target_id, e.step_id, e.at, e.actor, e.kind, e.text, e.data, s.number, s.hash
-    FROM changes_event e LEFT JOIN changes_eventseal s ON s.event_id = e.id ORDER BY s.number
+    FROM changes_event e LEFT JOIN changes_eventseal s ON s.event_id = e.id WHERE e.change_id = {change}
+    ORDER BY s.number
 """
 
 
-def _of_chain(rows: Rows) -> list[str]:
+def of_chain(change: int, rows: Rows) -> list[str]:
     """Every event has its link, and every link says the one before."""
     previous, number = "", 0
-    for pk, change, target, step, at, actor, kind, text, data, sealed, link in rows(_CHAIN):
+    for pk, of, target, step, at, actor, kind, text, data, sealed, link in rows(_CHAIN.format(change=int(change))):
         number += 1
         said = {
-            "id": pk, "change": change, "target": target, "step": step, "at": _iso(at), "actor": actor, "kind": kind,
+            "id": pk, "change": of, "target": target, "step": step, "at": _iso(at), "actor": actor, "kind": kind,
             "text": text, "data": json.loads(data) if isinstance(data, str) else data, "previous": previous,
         }  # fmt: skip
         raw = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
