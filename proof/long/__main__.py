@@ -46,10 +46,9 @@ BETWEEN_S = 3.0
 def small_disk(folder: Path) -> Iterator[Path | None]:
     """A file system that can be filled; None where nobody may mount one."""
     folder.mkdir()
-    if (
-        needs.root()
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_MB}m", "slipway", folder]).returncode
-    ):
+    folder.parent.chmod(0o755)  # the database's user goes through it
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_MB}m", "slipway", str(folder)]
+    if needs.root() or subprocess.run(mount).returncode:
         yield None
         return
     try:
@@ -135,6 +134,10 @@ class LongRun:
         return said
 
 
+def _lab(postmaster: int, redis: RedisServer, fleet: SimFleet) -> dict[str, int]:
+    return {"PostgreSQL": postmaster, "Redis": redis.process.pid if redis.process else 0, "simulation": fleet.pid}
+
+
 def environment(database: str, redis_url: str, var: Path) -> ByHand:
     os.environ[opening.HOOK_SECRET] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     hands = ByHand(var=var, port=free_port(), database_url=database, redis_url=redis_url)
@@ -171,7 +174,7 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
         postmaster = told.postmaster(database)
         samples = sampled.Samples(
             into / "samples.jsonl", database=database, broker=redis.client,
-            roots=lambda: {**kept.pids(), "PostgreSQL": postmaster, "Redis": redis.process.pid if redis.process else 0, "simulation": fleet.pid},
+            roots=lambda: {**kept.pids(), **_lab(postmaster, redis, fleet)},
             counts=lambda: {**run.counts, "told": len(sink.fake.asked)},
         )  # fmt: skip
         about = {"minutes": minutes, "seed": seed, "every_s": every_s, "small": small is not None, "at": time.time()}
