@@ -17,7 +17,7 @@ WORKDIR /srv/slipway
 # Dependencies first: they change less often than the code. The tool that installs them does not stay in .venv.
 COPY pyproject.toml uv.lock ./
 RUN python -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv \
-    && /opt/uv/bin/uv sync --frozen --no-dev --no-cache \
+    && /opt/uv/bin/uv sync --frozen --no-dev --no-cache --compile-bytecode \
     && rm -rf /opt/uv
 
 COPY manage.py ./
@@ -27,6 +27,10 @@ COPY custom_napalm custom_napalm
 COPY playbooks playbooks
 COPY templates templates
 COPY static static
+
+# Nothing is written when it runs: else each process and each health check would compile all that it imports (5.5 s of
+# CPU a start instead of 1.5).
+RUN python -m compileall -q fleet inventory custom_napalm playbooks
 
 # The secret key of the build is thrown away: it is only there so that the settings load.
 RUN install -d -o slipway -g slipway var /etc/slipway \

@@ -56,7 +56,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: _end(1))
     began = time.monotonic()
     with Path(sys.argv[1]).open("w") as out:
-        process = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", *sys.argv[2:]]  # also when this one is killed outright
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         watcher = threading.Thread(target=watch)
         watcher.start()
         status = process.wait()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from proof import bytecode
 from proof.peers.targets import Target
 from tests.bench import machine
 
@@ -41,7 +42,11 @@ def prepare(targets: Sequence[Target], key: Path, folder: Path) -> None:
     (folder / "inventory.yaml").write_text(inventory(targets, key))
     argv = [sys.executable, "-m", "proof.peers.slipway", "prepare", "--dir", str(folder / "before")]
     argv += ["--inventory", str(folder / "inventory.yaml")]
-    subprocess.run(argv, cwd=machine.REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    environment = bytecode.kept(os.environ)
+    subprocess.run(argv, cwd=machine.REPOSITORY, check=True, stdout=subprocess.DEVNULL, env=environment)
+    for module in ("slipway", "script"):  # compiled before it is measured, as pip has done with Ansible
+        argv = [sys.executable, "-m", f"proof.peers.{module}", "--help"]
+        subprocess.run(argv, cwd=machine.REPOSITORY, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def as_before(folder: Path) -> None:
@@ -65,7 +70,7 @@ def inventory(targets: Sequence[Target], key: Path) -> str:
 def run(side: str, what: str, folder: Path, *, key: Path, hosts: int, until_s: float = 600.0) -> dict[str, Any]:
     """One change by one side, clocked; `said` is the end of what it printed."""
     out = folder / f"{side}-{what}.out"
-    environment = dict(os.environ)
+    environment = bytecode.kept(os.environ)
     # A folder with a short name: the path of a Unix socket has at most 108 characters. A new one: connections anew.
     with tempfile.TemporaryDirectory(prefix="cp") as sockets:
         match side:
@@ -75,7 +80,7 @@ def run(side: str, what: str, folder: Path, *, key: Path, hosts: int, until_s: f
             case "ansible":
                 argv = [str(VENV / "bin" / "ansible-playbook"), "-i", str(folder / "hosts.ini"), "-f", str(hosts)]
                 argv += [str(HERE / f"play_{what}.yaml")]
-                environment |= _ansible(folder, sockets)
+                environment = os.environ | _ansible(folder, sockets)
             case _:
                 argv = [sys.executable, "-m", "proof.peers.script", what, "--hosts", str(folder / "hosts.json")]
                 argv += ["--key", str(key)]

@@ -19,7 +19,14 @@ from lab.demo import stage as stages
 
 
 def prepare(folder: Path, inventory: Path) -> None:
+    """What there is before a change; and every module that a change needs, so that its bytecode is there."""
     stages.open_stage(folder).fleet_from(inventory, tell=lambda _: None)
+    from fleet.changes import drafts, lifecycle, loop
+    from playbooks import registry
+
+    assert all((drafts, lifecycle, loop))
+    for verb in registry.verbs():
+        registry.driver(verb)
 
 
 def opened(folder: Path) -> None:

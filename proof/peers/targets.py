@@ -92,9 +92,11 @@ class Target:
 
     def die(self) -> None:
         """Power off: every process is gone, and nothing answers on its address any more, not even with a refusal."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        if self.pid:  # 0: it never came up, and would be this program's own group
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         if self.process is not None:
+            self.process.kill()
             self.process.wait()
 
     def wait(self) -> None:

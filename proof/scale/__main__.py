@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from proof import bytecode
 from proof.scale import told
 from tests.bench import machine
 from tests.postgresql import private_cluster
@@ -24,7 +25,7 @@ def measured(routers: int, workers: int, *, soak: str, folder: Path) -> None:
     with private_cluster() as database, private_redis() as redis:
         assert redis.process is not None
         environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_")},
+            **{k: v for k, v in bytecode.kept(os.environ).items() if not k.startswith("SLIPWAY_")},
             "SLIPWAY_DATABASE_URL": database,
             "SLIPWAY_REDIS_URL": redis.url,
             "SLIPWAY_DISPATCH": "celery",
