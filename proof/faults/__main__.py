@@ -14,6 +14,7 @@ def main() -> int:
     parser.add_argument("--step", type=int, default=1, help="every so manieth run only")
     parser.add_argument("--first", type=int, default=0, help="number of the first run: campaigns can be cut in pieces")
     parser.add_argument("--sweep", action="store_true", help="one death at every commit and every request instead")
+    parser.add_argument("--stopped", action="store_true", help="at each of these stopped for longer than a lease")
     parser.add_argument("--only", type=int, help="one run")
     parser.add_argument("--tell", action="store_true", help="print every command that reached a device")
     parser.add_argument("--scenes", default="", help="keep the prepared databases (SQLite) in this folder, or use them")

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
         first, many = (options.only, 1) if options.only is not None else (options.first, options.runs)
         bad, began = 0, time.monotonic()
         for number in range(first, first + many * options.step, options.step):
-            line, journal = _one(scenes, number, seed=options.seed, sweep=options.sweep)
+            line, journal = _one(scenes, number, seed=options.seed, sweep=options.sweep, stopped=options.stopped)
             line["sabotage"] = options.sabotage
             bad += bool(line["wrong"])
             if options.into:
@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
         return int(bad > 0)
 
 
-def _one(scenes: Any, number: int, *, seed: int, sweep: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _one(
+    scenes: Any, number: int, *, seed: int, sweep: bool, stopped: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One run as its line, and what reached the devices."""
     from proof.faults.fault import boundaries
     from proof.faults.injections import Setting, drawn
@@ -45,8 +47,8 @@ def _one(scenes: Any, number: int, *, seed: int, sweep: bool) -> tuple[dict[str,
 
     rng = random.Random(f"{seed}/{number}")
     story = STORIES[number % len(STORIES)]
-    if sweep:
-        name, fault = boundaries()[number]
+    if sweep or stopped:
+        name, fault = boundaries(stopped=stopped)[number]
         story = next(s for s in STORIES if s.name == name)
         setting, faults = Setting(workers=2), [fault]
     else:
@@ -55,7 +57,8 @@ def _one(scenes: Any, number: int, *, seed: int, sweep: bool) -> tuple[dict[str,
     line = {
         "run": number,
         "seed": seed,
-        "sweep": sweep,
+        "sweep": sweep or stopped,
+        "stopped": stopped,
         "database": "sqlite" if scenes.sqlite else "postgresql",
         "story": story.name,
         "setting": vars(setting),

@@ -26,10 +26,18 @@ PASSED: Mapping[str, Mapping[str, int]] = {
 }
 
 
-def boundaries() -> list[tuple[str, Fault]]:
-    """Every commit and every request of every story: a worker is killed after the one and before the other."""
+# Longer than a lease (90 s): the step of a worker that is stopped so long is another's when it goes on.
+OVERTAKEN_S = 150.0
+
+
+def boundaries(*, stopped: bool = False) -> list[tuple[str, Fault]]:
+    """Every commit and every request of every story: a worker is killed after the one and before the other.
+
+    `stopped`: it is stopped there instead, until it has been overtaken, and goes on then.
+    """
+    kind, more = ("worker stopped", {"seconds": OVERTAKEN_S}) if stopped else ("worker killed", {})
     return [
-        (story, Fault("worker killed", {"gate": gate, "nth": nth}))
+        (story, Fault(kind, {"gate": gate, "nth": nth, **more}))
         for story, gates in PASSED.items()
         for gate, many in gates.items()
         for nth in range(1, many + 1)

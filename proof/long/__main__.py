@@ -164,7 +164,7 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
         )
         if opened.returncode:
             raise SystemExit(opened.stderr.decode()[-3000:])
-        tokens = json.loads(opened.stdout)
+        tokens = json.loads(opened.stdout.splitlines()[-1])
         url = f"http://127.0.0.1:{hands.port}"
         people = walked.People(*(Api(Where(url, tokens[name])) for name in opening.PEOPLE))
         kept = held.enter_context(services.running(hands, into))

@@ -30,7 +30,7 @@ def main() -> None:
     _told(options.sink, options.dir)
     call_command("load_inventory", str(options.inventory), "--accept-new-host-keys", stdout=StringIO())
     call_command("collect", "--all", stdout=StringIO())
-    json.dump(tokens, sys.stdout)
+    sys.stdout.write("\n" + json.dumps(tokens) + "\n")
 
 
 def _person(name: str) -> str:

@@ -1,31 +1,160 @@
 """The section of the long run from what it has left: `python -m proof.long --told`."""
 
 import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import psycopg
+from proof import report
+from proof.long import trends
+from proof.long.services import SERVICES
+from proof.long.trends import Series, Table
+from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "long"
+MOST_CPU = 0.25
+# What a table's rows are of, and what forgets them; whatever is not named here and grows falls short.
+KEPT: Mapping[str, str] = {
+    "changes_": "the record of changes: kept, it is the evidence",
+    "inventory_observation": "facts of before and after each change and of every collection: kept",
+    "inventory_sample": "samples of what is watched: thinned after a day, forgotten after 120 days",
+    "api_keptanswer": "answers to requests with a key: forgotten after 7 days",
+    "outward_": "what was told to other programs: forgotten 30 days after it was delivered",
+    "notices_": "what people were told: kept",
+    "inventory_collection": "collections of facts: kept",
+}
+WORDS = """\
+The commands of `docker-compose.yml` (web, two workers, ticker, beat, outward, doubtful), a real PostgreSQL and a real
+Redis, each started again when it ends; six simulated routers behind real SSH (`lab/sim`), with their own journal. One
+change after another over the API by two people's tokens, with recipes that come with Slipway; every minute a fault.
+The person on call resumes twice, then aborts. Every change is judged as in the campaign of faults and counts there.
+
+A figure is flat when its slope (Theil and Sen, 99.9 % interval) is at most {steady:.0%} of its level an hour, grows
+when the whole interval lies above nothing and the slope above that, else the hour does not say. Memory is what is
+resident and no file's; each start of a process is a piece of its own, its first {warm:.0f} s are left out. Rows: for
+each router that was changed, in the first and in the second half. The clock, SSH and devices of `lab/sim`; the ring
+of real routers has stories of its own."""
 
 
 def postmaster(database: str) -> int:
     """Process id of the server."""
+    import psycopg
+
     with psycopg.connect(database) as connection:
         [(text,)] = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchall()
     return int(text.splitlines()[0])
 
 
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+
+
 def keep_runs(into: Path, folder: Path) -> None:
     """Each change is a run of the campaign of faults as well: on real processes."""
     about = json.loads((into / "about.json").read_text())
-    kept = []
-    for text in (into / "changes.jsonl").read_text().splitlines():
-        line = json.loads(text)
-        if "gone" not in line:
-            kept.append(line | {"seed": about["seed"], "sweep": False, "database": "real processes, postgresql"})
+    kept, killed = [], 0
+    for line in lines(into / "changes.jsonl"):
+        if "gone" in line:
+            continue
+        deaths, killed = line["killed"] - killed, line["killed"]
+        more = {"seed": about["seed"], "sweep": False, "database": "real processes, postgresql", "deaths": deaths}
+        kept.append(line | more | {"cpu_s": None})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"long-{about['seed']}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
+def table(into: Path) -> list[Row]:
+    """The rows of the section. Pure but for reading the files."""
+    samples, changes = lines(into / "samples.jsonl"), lines(into / "changes.jsonl")
+    faults = [line for line in lines(into / "faults.jsonl") if not line["failed"]]
+    about = json.loads((into / "about.json").read_text())
+    wanted_s = about["minutes"] * 60
+    lasted = samples[-1]["at"]
+    made = [Row("minutes under changes with faults", f"{lasted / 60:.0f}", "60", holds=lasted >= 3600 - 60)]
+    made += _of_changes(changes)
+    kinds = Counter(f["kind"] for f in faults)
+    made.append(Row(f"faults, of {len(kinds)} kinds", f"{len(faults)}"))
+    made += [Row("each kind", ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())))]
+    share = trends.cpu_share(samples, SERVICES)
+    made.append(Row("CPU of all services, of one core", f"{share:.0%}", f"at most {MOST_CPU:.0%}", share <= MOST_CPU))
+    for what, unit in (("rss_mb", " MB"), ("fds", ""), ("sockets", ""), ("threads", "")):
+        made += _of_services(samples, what, unit)
+    made += _of_servers(samples)
+    made += _of_rows(trends.tables(samples))
+    assert wanted_s
+    return made
+
+
+def _of_changes(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    judged = [c for c in changes if "gone" not in c]
+    wrong = [c for c in judged if c["wrong"]]
+    states = ", ".join(f"{s.replace('_', ' ')} {n}" for s, n in Counter(c["state"] for c in judged).most_common())
+    routers = Counter(s for c in judged for s in c["targets"].values())
+    said = ", ".join(f"{s.replace('_', ' ')} {n}" for s, n in routers.most_common())
+    return [
+        Row("changes, ended", f"{len(judged)}: {states}"),
+        Row("routers of changes, ended", said),
+        Row("changes that were refused when drafted or started", str(len(changes) - len(judged))),
+        Row("requests to the API without an answer, sent again", str(sum(c["answers_missed"] for c in judged))),
+        Row("changes judged wrong", str(len(wrong)), "0", holds=not wrong),
+    ]
+
+
+_CALLED = {"rss_mb": "memory", "fds": "file descriptors", "sockets": "sockets", "threads": "threads"}
+
+
+def _of_services(samples: Sequence[Mapping[str, Any]], what: str, unit: str) -> list[Row]:
+    found = trends.of_processes(samples, what)
+    if what != "rss_mb" and what != "fds":  # many small whole numbers: one line for all that are flat
+        grows = [s for name, s in found.items() if name in SERVICES and s.verdict == "grows"]
+        said = ", ".join(f"{n} {s.first:g} to {s.last:g}" for n, s in found.items() if n in SERVICES)
+        return [Row(f"{_CALLED[what]} of each service", said, "none grows", holds=not grows)]
+    return [_row(f"{_CALLED[what]}: {name}", found[name], unit) for name in SERVICES if name in found]
+
+
+def _row(what: str, s: Series, unit: str = "") -> Row:
+    said = f"{s.first:.4g} to {s.last:.4g}{unit}, at most {s.most:.4g}"
+    if s.trend is not None:
+        said += f"; {s.trend.slope:+.1%} an hour ({s.trend.low:+.1%} to {s.trend.high:+.1%})"
+    verdict = {"flat": True, "grows": False}.get(s.verdict)
+    return Row(
+        what, said + {"too few": "; too few samples", "unclear": "; not told"}.get(s.verdict, ""), "flat", verdict
+    )
+
+
+def _of_servers(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
+    made = [_row("PostgreSQL: connections", trends.of_server(samples, "postgresql", "connections"))]
+    idle = [s["postgresql"]["idle_in_transaction"] for s in samples if s["postgresql"]]
+    made.append(Row("PostgreSQL: idle in a transaction, most at once, at the end", f"{max(idle)}, {idle[-1]}"))
+    made.append(_row("Redis: clients", trends.of_server(samples, "redis", "clients")))
+    made.append(_row("Redis: memory", trends.of_server(samples, "redis", "mb"), " MB"))
+    for what in ("keys", "waiting", "unacked"):
+        said = [s["redis"][what] for s in samples if s["redis"]]
+        made.append(Row(f"Redis: {what}, most, at the end", f"{max(said)}, {said[-1]}"))
+    return made
+
+
+def _of_rows(found: Sequence[Table]) -> list[Row]:
+    made = []
+    for one in [t for t in found if t.grows]:
+        why = next((words for start, words in KEPT.items() if one.name.startswith(start)), "")
+        said = f"{one.first} to {one.last}; {one.early:.1f}, then {one.late:.1f} a router"
+        made.append(Row(f"rows: {one.name}", said, why or "explained", holds=one.explained and bool(why)))
+    still = [t for t in found if not t.grows]
+    made.append(Row("tables that do not grow", f"{len(still)} of {len(found)}"))
+    return made
+
+
 def write(into: Path) -> int:
-    return 0
+    """Write the section; 1 when something falls short."""
+    rows = table(into)
+    for row in rows:
+        sys.stdout.write(f"{row.what}: {row.found} {row.verdict}\n")
+    about = json.loads((into / "about.json").read_text())
+    words = WORDS.format(steady=trends.STEADY, warm=trends.WARM_S)
+    wrong = [c for c in lines(into / "changes.jsonl") if c.get("wrong")]
+    told = [f"- {c['story']} {c['run']}: {'; '.join(c['wrong'][:3])} ({', '.join(c['faults'])})" for c in wrong]
+    report.write("long", rows, seed=about["seed"], words="\n\n".join([words, *told]))
+    return int(any(row.holds is False for row in rows))
