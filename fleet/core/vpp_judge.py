@@ -23,8 +23,8 @@ def _result(name: str, wrong: Iterable[Reason], *, unknown: Iterable[Reason] = (
     return CheckResult(name, verdict, (*bad, *dark))
 
 
-def _dark(subject: str) -> Reason:
-    return Reason(subject, "no readable answer", "an answer of VPP")
+def _dark(subject: str, wanted: str = "an answer of VPP") -> Reason:
+    return Reason(subject, "no readable answer", wanted)
 
 
 def control_plane(seconds: float | None, *, forwarding: bool | None) -> CheckResult:
@@ -74,6 +74,20 @@ def lacp(found: Mapping[str, Mapping[str, Any]] | None, wanted: Iterable[str]) -
         if found.get(name, {}).get("mux") != "COLLECTING_DISTRIBUTING"
     ]
     return _result("vpp_lacp", wrong)
+
+
+def bfd(wanted: Iterable[str], found: Mapping[str, Any] | None) -> CheckResult:
+    """BFD sessions (PEER%INTERFACE) that are up. `found`: status by session, as the daemon says it."""
+    names = sorted(wanted)
+    if found is None:
+        return _result("vpp_bfd", (), unknown=(_dark("BFD sessions", "an answer of the daemon"),) if names else ())
+    remedy = "Its packets come every few 100 ms: see what VPP punts and drops, and BFD at the other end."
+    wrong = [
+        Reason(f"BFD session {name}", str(found.get(name) or "no such session")[:60], "up as in the baseline", remedy)
+        for name in names
+        if found.get(name) != "up"
+    ]
+    return _result("vpp_bfd", wrong)
 
 
 def fib(

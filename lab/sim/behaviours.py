@@ -29,6 +29,7 @@ class Kind(StrEnum):
     LOSES_OSPF6_LSAS_AFTER_RESTART = "loses_ospf6_lsas_after_restart"
     MGMT_CUT = "mgmt_cut"
     VPP_HANGS = "vpp_hangs"
+    BFD_STAYS_DOWN = "bfd_stays_down"
     TOOL_FAILS = "tool_fails"
     FLASH_POWER_LOST = "flash_power_lost"
     FLASH_FAILS = "flash_fails"
@@ -73,6 +74,7 @@ PARAMS: Mapping[Kind, frozenset[str]] = {
     Kind.LOSES_OSPF6_LSAS_AFTER_RESTART: frozenset(),
     Kind.MGMT_CUT: frozenset({"match"}),
     Kind.VPP_HANGS: frozenset(),
+    Kind.BFD_STAYS_DOWN: frozenset({"match"}),
     Kind.TOOL_FAILS: frozenset({"match"}),
     Kind.FLASH_POWER_LOST: frozenset(),
     Kind.FLASH_FAILS: frozenset(),
@@ -88,7 +90,8 @@ class BadBehaviour(ValueError):
 
 @dataclass
 class Behaviour:
-    """One injected behaviour. `match`: a regular expression over the command as shlex.join writes it.
+    """One injected behaviour. `match`: a regular expression over the command as shlex.join writes it;
+    of mgmt_cut over a line, of bfd_stays_down over the address of a BFD peer.
 
     `nth`: the how-manieth matching command from now on (1 = the next). `once`: gone after it has fired.
     """

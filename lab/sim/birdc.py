@@ -283,10 +283,11 @@ def _ospf(ctx: Context, family: int) -> str:
 def _bfd(ctx: Context) -> str:
     out = "bfd1:\nIP address                Interface  State      Since         Interval  Timeout\n"
     for port in ctx.router.ports:
-        since = ctx.net.adjacent_since(ctx.router, port, ctx.now)
-        when = stamp(ctx, since if since is not None else ctx.router.daemons_at or 0.0)[11:]
-        state, timers = ("Up", "0.300    0.900") if since is not None else ("Down", "1.000    0.000")
+        adjacent = ctx.net.adjacent_since(ctx.router, port, ctx.now)
         for address in (port.remote4, port.remote6):
+            since = None if ctx.router.vpp.without_bfd(ctx.router.behaviours, address) else adjacent
+            when = stamp(ctx, since if since is not None else ctx.router.daemons_at or 0.0)[11:]
+            state, timers = ("Up", "0.300    0.900") if since is not None else ("Down", "1.000    0.000")
             out += f"{address:<25} {port.ifname:<10} {state:<10} {when:<12}    {timers}\n"
     return out
 

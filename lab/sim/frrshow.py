@@ -127,9 +127,11 @@ def ospf6_neighbor(ctx: Context) -> str:
 def bfd_peers(ctx: Context) -> str:
     rows = []
     for index, port in enumerate(ctx.router.ports):
-        since = ctx.net.adjacent_since(ctx.router, port, ctx.now)
+        adjacent = ctx.net.adjacent_since(ctx.router, port, ctx.now)
         for six in (False, True):
-            row: dict[str, Any] = {"multihop": False, "peer": port.remote6 if six else port.remote4}
+            peer = port.remote6 if six else port.remote4
+            since = None if ctx.router.vpp.without_bfd(ctx.router.behaviours, peer) else adjacent
+            row: dict[str, Any] = {"multihop": False, "peer": peer}
             row |= {"local": port.local6 if six else port.local4} if port.external or six else {}
             row |= {"vrf": "default", "interface": port.ifname, "id": 1000 + 2 * index + six, "remote-id": 2000 + index}
             row |= {"passive-mode": False, "status": "up" if since is not None else "down"}

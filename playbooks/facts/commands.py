@@ -112,7 +112,7 @@ _SERVES: Mapping[str, frozenset[str]] = {
     "status": frozenset({"version", "daemons"}),
     "bgp": frozenset({"bgp_sessions", "route_counts"}),
     "protocols": frozenset({"bgp_sessions", "route_counts", "ospf", "ospf3"}),
-    "bfd": frozenset({"bfd"}),
+    "bfd": frozenset({"bfd", "vpp"}),
     "daemons": frozenset({"daemons"}),
     "channels": frozenset({"queues"}),
     "vpp": frozenset({"vpp"}),

@@ -36,6 +36,10 @@ class Probe(_Probing):
     phase = TargetState.BASELINING
     params_model: type[BaseModel] = ProbeParams
 
+    def expand(self, spec: StepSpec) -> tuple[StepSpec, ...]:
+        """No step where an input of the recipe names no vantage point."""
+        return (spec,) if ProbeParams.model_validate(spec.params).from_ else ()
+
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = ProbeParams.model_validate(spec.params)
         what = f"{params.count} probes every {params.interval * 1000:g} ms, each pair and family"
@@ -64,6 +68,10 @@ class ProbeAgain(_Probing):
     verb = "probe-again"
     phase = TargetState.SOAKING
     params_model: type[BaseModel] = AgainParams
+
+    def expand(self, spec: StepSpec) -> tuple[StepSpec, ...]:
+        """No step where `probe` is none."""
+        return () if AgainParams.model_validate(spec.params).from_ == () else (spec,)
 
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = AgainParams.model_validate(spec.params)

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from playbooks.params import Duration, Share
 
@@ -19,7 +19,14 @@ def _word(text: str) -> str:
     return text
 
 
-Words = tuple[Annotated[str, AfterValidator(_word)], ...]
+def _listed(value: object) -> object:
+    """Text with blanks or commas between the words, as one input of a recipe gives it, is a list as well."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("found an empty list, wanted at least one place")
+    return tuple(word for word in re.split(r"[\s,]+", value) if word) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[Annotated[str, AfterValidator(_word)], ...], BeforeValidator(_listed)]
 
 
 class ProbeParams(BaseModel):
@@ -28,8 +35,8 @@ class ProbeParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     from_: Words = Field(
-        default=(NEIGHBOURS,), alias="from", min_length=1, max_length=8,
-        description="vantage points: devices of the inventory, neighbours (of the device), slipway",
+        default=(NEIGHBOURS,), alias="from", max_length=8,
+        description="vantage points: devices of the inventory, neighbours (of the device), slipway; none: not measured",
     )  # fmt: skip
     to: Words = Field(
         default=(BEACON,), min_length=1, max_length=8,
@@ -56,8 +63,11 @@ class ProbeParams(BaseModel):
 class AgainParams(BaseModel):
     """What is let pass; which probes, and how many, is what `probe` has measured before."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    from_: Words | None = Field(
+        default=None, alias="from", description="as `probe` has it: none, and nothing is measured"
+    )
     loss: Share = Field(default=0.0, ge=0.0, le=1.0, description="share of the probes that may be lost")
     slower: Share = Field(default=0.2, ge=0.0, le=10.0, description="share by which they may take longer")
     tries: int = Field(default=3, ge=1, le=10, description="how often it is measured while it cannot be told")

@@ -14,6 +14,7 @@ _ASK: Mapping[str, list[str]] = {
     "ospf": argv("show ip ospf neighbor json"),
     "ospf3": argv("show ipv6 ospf6 neighbor json"),
     "bgp": argv("show bgp summary json"),
+    "bfd": argv("show bfd peers json"),
     "routes4": argv("show ip route summary json"),
     "routes6": argv("show ipv6 route summary json"),
 }
@@ -87,6 +88,15 @@ def sessions(said: Mapping[str, Any]) -> dict[str, tuple[bool, int]] | None:
         for name, row in peers.items() if isinstance(peers, Mapping) else ():
             made[str(name)] = (row.get("state") == "Established", int(row.get("pfxRcd") or 0))
     return made
+
+
+def bfd(said: Mapping[str, Any]) -> dict[str, str] | None:
+    """PEER%INTERFACE > status; None where it cannot be told. Keys as the baseline has them."""
+    found = said.get("bfd")
+    if not isinstance(found, list):
+        return None
+    rows = (row for row in found if isinstance(row, Mapping))
+    return {f"{row.get('peer')}%{row.get('interface', '')}": str(row.get("status")) for row in rows}
 
 
 def routes(said: Mapping[str, Any], family: str) -> int | None:

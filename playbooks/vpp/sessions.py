@@ -7,6 +7,8 @@ gate has carried no traffic yet.
 from collections.abc import Mapping
 from typing import Any
 
+from fleet.core import vpp_judge
+from fleet.core.checks import CheckResult
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks.base import Device, Look, Refused, Seen, Session, Step
@@ -66,7 +68,9 @@ class VppSessions:
         if wrong := look.failed(look.health(seen, _wanted(seen)))[:3]:
             return Look(Seen.UNKNOWN, wrong)
         if not held(config, mine):
-            return Look(Seen.ALREADY)
+            # Opened by us, and asked for again because it was not back in time: what is wrong is the answer.
+            wrong = _wrong(session, step, seen) if step.artifact and step.waited_s > _params(step).within else ()
+            return Look(Seen.UNKNOWN, wrong) if wrong else Look(Seen.ALREADY)
         return Look(Seen.READY, (), {}, {"held": to_json(held(config, mine)), "vpp": seen.kept(), "pairs": seen.pairs})
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
@@ -83,7 +87,6 @@ class VppSessions:
         if shut := held(config, _planned(step)):
             reasons = tuple(Reason(one.section, one.line, "open") for one in shut)
             return Look(Seen.NOT_DONE, reasons)
-        artifact = step.artifact or {}
         seen = look.look(session, alive_s=params.alive)
         if seen.seconds is None:
             silent = int(step.progress.get("silent", 0)) + 1
@@ -92,13 +95,7 @@ class VppSessions:
             return Look(
                 Seen.NOT_DONE if over else Seen.WAITING, wrong, {"silent": silent}, after_s=0.0 if over else _AGAIN_S
             )
-        said = daemon.asked(session)
-        wrong = (
-            *look.failed(look.health(seen, {"pairs": artifact.get("pairs") or {}}, before=artifact.get("vpp"))),
-            *back(params.group or "ospf", said, step.baseline or {}, peers(_planned(step))),
-            *(look.failed(look.fibs(seen, _counts(session, said))) if params.group in _ROUTES else ()),
-        )
-        if wrong:
+        if wrong := _wrong(session, step, seen):
             late = step.waited_s > params.within
             return Look(Seen.NOT_DONE if late else Seen.WAITING, wrong, {}, after_s=0.0 if late else _AGAIN_S)
         since = step.progress.get("good_since_s")
@@ -117,6 +114,17 @@ class VppSessions:
         left = [one for one in mine if one not in held(config, mine)]
         reasons = tuple(Reason(one.section, f"without {one.line}", one.line) for one in left)
         return Look(Seen.NOT_DONE, reasons) if left else Look(Seen.DONE)
+
+
+def _wrong(session: Session, step: Step, seen: look.Vpp) -> tuple[Reason, ...]:
+    """What keeps a group's gate shut: VPP itself, neighbours and sessions, BFD, routes."""
+    group, artifact, said = _params(step).group or "ospf", step.artifact or {}, daemon.asked(session)
+    return (
+        *look.failed(look.health(seen, {"pairs": artifact.get("pairs") or {}}, before=artifact.get("vpp"))),
+        *back(group, said, step.baseline or {}, peers(_planned(step))),
+        *look.failed((_bfd(group, said, step),)),
+        *(look.failed(look.fibs(seen, _counts(said))) if group in _ROUTES else ()),
+    )
 
 
 def back(
@@ -147,6 +155,41 @@ def back(
     return tuple(reasons)
 
 
+def bfd_of(group: Group, baseline: Mapping[str, Any], mine: frozenset[str]) -> frozenset[str]:
+    """The BFD sessions (PEER%INTERFACE) that were up in the baseline and belong to a group. Pure.
+
+    Those of a BGP session by its address. Those of OSPF by the interface of a neighbour, IPv4, and those of OSPFv3 by
+    the same, IPv6; an address that a BGP session has as well is that session's.
+    """
+    section = baseline.get("bfd")
+    listed = section.get("peers") if isinstance(section, Mapping) else None
+    up = {str(name) for name, state in (listed or {}).items() if state == "up"}
+    if group not in {"ospf", "ospf3"}:
+        return frozenset(name for name in up if name.partition("%")[0] in mine)
+    neighbours = baseline.get(group)
+    rows = neighbours.get("neighbours") if isinstance(neighbours, Mapping) else None
+    about = [row for row in (rows or {}).values() if isinstance(row, Mapping) and row.get("full")]
+    interfaces = {str(name) for row in about for name in row.get("interfaces") or ()}
+    others = _bgp_peers(baseline)
+    split = ((name, *name.partition("%")[::2]) for name in up)
+    six = group == "ospf3"
+    return frozenset(n for n, peer, i in split if i in interfaces and (":" in peer) is six and peer not in others)
+
+
+def _bgp_peers(baseline: Mapping[str, Any]) -> frozenset[str]:
+    """Every BGP peer of the baseline, up or not."""
+    bgp = baseline.get("bgp")
+    families = bgp.get("peers") if isinstance(bgp, Mapping) else None
+    return frozenset(
+        str(peer) for family in (families or {}).values() if isinstance(family, Mapping) for peer in family
+    )
+
+
+def _bfd(group: Group, said: Mapping[str, Any], step: Step) -> CheckResult:
+    wanted = bfd_of(group, step.baseline or {}, peers(_planned(step)))
+    return vpp_judge.bfd(wanted, daemon.bfd(said))
+
+
 def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
     """Sessions that were Established in the baseline, with their prefixes."""
     bgp = baseline.get("bgp")
@@ -159,7 +202,7 @@ def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
     return made
 
 
-def _counts(session: Session, said: Mapping[str, Any]) -> dict[str, tuple[int | None, int | None]]:
+def _counts(said: Mapping[str, Any]) -> dict[str, tuple[int | None, int | None]]:
     """Family > routes that the daemon has installed, and None: the kernel's are those of its namespace."""
     return {family: (daemon.routes(said, family), None) for family in ("ipv4", "ipv6")}
 

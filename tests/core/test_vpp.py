@@ -296,3 +296,24 @@ def test_the_check_of_vpp_passes_with_the_kernel_and_fails_when_it_hangs_or_is_g
     for baseline, now, verdict in cases:
         assert judge(CheckSpec("vpp"), baseline, now).verdict is verdict, (baseline, now)
     assert judge(CheckSpec("vpp", 1), {}, {}).verdict is not Verdict.PASS
+
+
+def test_bfd_that_is_not_up_fails_and_what_cannot_be_read_is_no_pass() -> None:
+    wanted = {"192.0.2.2%eth1", "192.0.2.6%eth2"}
+    assert vpp_judge.bfd(wanted, dict.fromkeys(wanted, "up")).verdict is Verdict.PASS
+    failed = vpp_judge.bfd(wanted, {"192.0.2.2%eth1": "up", "192.0.2.6%eth2": "down"})
+    assert failed.verdict is Verdict.FAIL and [r.subject for r in failed.reasons] == ["BFD session 192.0.2.6%eth2"]
+    assert "no such session" in str(vpp_judge.bfd(wanted, {}).reasons)
+    assert vpp_judge.bfd(wanted, None).verdict is Verdict.INCONCLUSIVE
+    assert vpp_judge.bfd((), None).verdict is Verdict.PASS, "none was asked for"
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"), [("up", Verdict.PASS), ("down", Verdict.FAIL), (None, Verdict.INCONCLUSIVE)]
+)
+def test_the_check_asks_for_bfd_where_vpp_forwards_and_only_there(state: str | None, verdict: Verdict) -> None:
+    before = {"vpp": {"running": False, "version": None}, "bfd": {"peers": {"192.0.2.2%eth1": "up"}}}
+    found = {"peers": {"192.0.2.2%eth1": state}} if state else None
+    now = {"vpp": {"running": True, "version": "24.06-release"}, "bfd": found}
+    assert judge(CheckSpec("vpp"), before, now).verdict is verdict
+    assert judge(CheckSpec("vpp"), before, {**now, "vpp": before["vpp"]}).verdict is Verdict.PASS

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fleet.core.model import Budget, CheckSpec, OnFailure
 from playbooks import registry
+from playbooks.probe.params import ProbeParams
 from playbooks.recipe import RecipeRefused, load_recipe, read_recipe, recipe_path, recipe_paths
 
 SHIPPED: dict[str, dict[str, Any]] = {
@@ -105,6 +106,21 @@ def test_a_shipped_recipe_loads_and_verifies_before_it_undrains(name: str) -> No
     assert verbs[verbs.index("soak") + 1 :] == kept
     assert [step.params["group"] for step in recipe.steps if step.verb == "undrain"] == ["igp", "bgp"]
     assert read_recipe(recipe_path(name)).name == name
+
+
+@pytest.mark.parametrize(("vantage", "wanted"), [("", None), ("neighbours, wells", ["neighbours", "wells"])])
+def test_vpp_measures_loss_before_and_after_where_an_input_names_vantage_points(
+    vantage: str, wanted: list[str] | None
+) -> None:
+    steps = load_recipe(recipe_path("vpp"), {**SHIPPED["vpp"], "from": vantage}).steps
+    verbs = [step.verb for step in steps]
+    if wanted is None:
+        assert not [verb for verb in verbs if verb.startswith("probe")]
+        return
+    assert verbs.index("probe") < verbs.index("drain")
+    assert verbs.index("undrain") < verbs.index("probe-again") < verbs.index("soak")
+    params = ProbeParams.model_validate(steps[verbs.index("probe")].params)
+    assert (list(params.from_), params.to) == (wanted, ("beacon",))
 
 
 def test_a_recipe_is_read_whole() -> None:

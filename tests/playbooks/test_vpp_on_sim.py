@@ -1,6 +1,7 @@
 """From the kernel to VPP on simulated routers: prepared, launched, opened group by group, changed, and back."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -133,6 +134,33 @@ def test_the_hang_at_ospf3_fails_that_groups_gate_and_everything_goes_back(
     assert outcome.kind is OutcomeKind.ERROR
     assert "no answer, and it forwards on" in " ".join(map(str, outcome.reasons))
     for step in (ospf3, ospf, launch, prepared):
+        back, _ = legs.go(replace(step, progress={}), rollback=True)
+        assert back.kind is OutcomeKind.DONE, (step.verb, back.reasons)
+    assert kernels_view(lab) == before and not lab.net.routers[NAME].vpp.running
+
+
+@pytest.mark.parametrize(
+    ("failing", "external", "six"), [("ospf", False, False), ("ospf3", False, True), ("ebgp", True, True)]
+)
+def test_bfd_that_stays_down_fails_the_gate_of_its_group_and_everything_goes_back(
+    lab: SimLab, legs: Walk, baseline: Mapping[str, Any], failing: str, external: bool, six: bool
+) -> None:
+    port = next(p for p in lab.net.routers[NAME].ports if p.external is external)
+    peer = port.remote6 if six else port.remote4
+    before, facts = kernels_view(lab), legs.facts()
+    prepared, launch = launched(legs)
+    lab.inject(NAME, "bfd_stays_down", match=f"^{re.escape(peer)}$")
+    ended, walked = {}, []
+    for step in sessions(legs, facts, baseline):
+        outcome, after = legs.go(step)
+        walked.append(after)
+        ended[step.params["group"]] = outcome
+        if outcome.kind is not OutcomeKind.DONE:
+            break
+    assert list(ended)[-1] == failing and ended[failing].kind is OutcomeKind.ERROR, ended
+    (reason,) = ended[failing].reasons
+    assert (reason.subject, reason.found) == (f"BFD session {peer}%{port.ifname}", "down")
+    for step in (*reversed([s for s in walked if s.artifact]), launch, prepared):
         back, _ = legs.go(replace(step, progress={}), rollback=True)
         assert back.kind is OutcomeKind.DONE, (step.verb, back.reasons)
     assert kernels_view(lab) == before and not lab.net.routers[NAME].vpp.running
