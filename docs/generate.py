@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleet.core import states
+from playbooks import way_in
 
 State = TypeVar("State", bound=StrEnum)
 DOCS = Path(__file__).resolve().parent
@@ -63,7 +64,8 @@ def pages() -> dict[str, str]:
             step=diagram(states.STEP_MOVES, frozenset(states.StepState) - states.STEP_OPEN),
             target_ended=_listed(states.TARGET_ENDED),
             in_flight=_listed(states.TARGET_IN_FLIGHT),
-        )
+        ),
+        "way-in.md": way_in.page(),
     }
 
 

@@ -93,6 +93,13 @@ def fired(session: Session, man: DeadMan) -> bool:
     return session.run(["test", "-e", man.file("reverting")], root=True).ok
 
 
+def reverting(session: Session, man: DeadMan) -> bool:
+    """Has it begun to, and not said that it has? A revert that takes its time is waited for, not run beside."""
+    asked = {what: ["test", "-e", man.file(what)] for what in ("reverting", "reverted")}
+    answers = session.batch(asked, root=True)
+    return answers["reverting"].ok and not answers["reverted"].ok
+
+
 def files_back(session: Session, man: DeadMan, files: Mapping[str, str | None]) -> list[list[str]]:
     """The commands that put files back as they are here; None: there is none. Their texts are left on the device."""
     commands: list[list[str]] = []

@@ -227,7 +227,7 @@ class Router:
         if active(self.behaviours, Kind.VPP_HANGS) is not None:
             self.vpp.opened(self.frr.sections if self.frr is not None else {}, daemons=self.daemons_at is not None)
         cut = active(self.behaviours, Kind.MGMT_CUT)
-        text = self.running_text() + startup.settings_text(self.sysctls, self.nics) if cut else ""
+        text = self.running_text() + startup.settings_text(self.sysctls, self.nics, self.software) if cut else ""
         self.cut = cut is not None and any(re.search(cut.match, line) for line in text.splitlines())
         if self.flags == before:
             return False

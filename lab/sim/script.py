@@ -6,7 +6,7 @@ A revert script (`/bin/sh FILE`) is a list of simple commands with a few operato
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -108,6 +108,11 @@ def _known_script(argv: tuple[str, ...]) -> tuple[str, ...]:
             return argv
 
 
+def _known(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The same within a script, with any words after its name."""
+    return argv[3:] if argv[:2] == ("/bin/sh", "-c") and len(argv) > 3 and argv[3].startswith("slipway-") else argv
+
+
 def logical_lines(script: str) -> Iterator[str]:
     """Lines, where a quoted word may span several of them. Empty lines and comments are left out."""
     held = ""
@@ -174,6 +179,7 @@ def simple_commands(script: str) -> list[Simple]:
                 words.append(token)
         if words:
             found.append(Simple(tuple(words), joined, to, append))
+    found = [replace(s, argv=_known(s.argv)) for s in found]
     for simple in found:
         if simple.argv[0] in ("for", "while", "if", "case", "until", "function") or any("$(" in w for w in simple.argv):
             raise NotUnderstood(f"{' '.join(simple.argv)[:200]!r} in a script")

@@ -195,6 +195,8 @@ def apt_get(ctx: Context, argv: Sequence[str]) -> Reply:
         return Reply(
             err="E: Could not open lock file /var/lib/dpkg/lock-frontend - open (13: Permission denied)\n", status=100
         )
+    if "--download-only" in argv:
+        return Reply("".join(f"Get:1 {n} {v}\n" for n, v in new.items()))
     if ctx.router.breaks("apt"):
         return Reply(
             err="dpkg: error processing package frr (--configure):\n"
@@ -231,3 +233,31 @@ def apt_mark(ctx: Context, argv: Sequence[str]) -> Reply:
             return Reply(said, changes=(f"hold {' '.join(sorted(held))}",) if held != before else ())
         case _:
             return not_permitted("apt-mark")
+
+
+def keep(ctx: Context, argv: Sequence[str]) -> Reply:
+    """The script that keeps package files: NAME FOLDER PACKAGE=VERSION... `tool_fails archive`: they are nowhere."""
+    folder, *wanted = argv[1:]
+    for name, version in (word.partition("=")[::2] for word in wanted):
+        if version not in AVAILABLE.get(name, ()) or ctx.router.breaks("archive"):
+            words = f"{name} {version}: neither in the cache of apt nor in its archives, and no dpkg-repack\n"
+            return Reply(words, status=3)
+        ctx.router.files[f"{folder}/{name}.deb"] = version
+    return Reply(changes=(f"file {folder}",))
+
+
+def back(ctx: Context, argv: Sequence[str]) -> Reply:
+    """The script that puts them back: NAME FOLDER UNIT GONE..."""
+    folder, _, *gone = argv[1:]
+    files = ctx.router.files
+    kept = {p[len(folder) + 1 : -4]: v for p, v in files.items() if p.startswith(f"{folder}/") and p.endswith(".deb")}
+    have = installed(ctx)
+    reply = _install(ctx, {name: version for name, version in kept.items() if have.get(name) != version})
+    removed = [have.pop(name) and name for name in gone if name in have]
+    return Reply(reply.out, changes=(*reply.changes, *(f"package {name} removed" for name in removed)))
+
+
+PACKAGES = {
+    "apt-get": apt_get, "apt-mark": apt_mark, "dpkg-query": dpkg_query,
+    "slipway-packages-keep": keep, "slipway-packages-back": back,
+}  # fmt: skip

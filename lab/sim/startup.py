@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.sim.installed import Software
 from lab.sim.topology import RING_ASN, Layout, Port, RouterSpec
 
 TRANSIT_ASN, CUSTOMER_ASN = 65001, 65200
@@ -23,10 +24,13 @@ class Peer:
     external: bool = False
 
 
-def settings_text(sysctls: Mapping[str, str], nics: Mapping[str, Any]) -> str:
-    """Settings as lines, so that one of them can be what cuts off management: `ip_forward = 0`, `eth1 combined 8`."""
+def settings_text(sysctls: Mapping[str, str], nics: Mapping[str, Any], software: Software) -> str:
+    """Settings as lines, so that one of them can be what cuts off management: `ip_forward = 0`, `eth1 combined 8`,
+    `package frr 8.5.2-1`.
+    """
     lines = [f"{key} = {value}" for key, value in sysctls.items()]
     lines += [f"{name} {kind} {count}" for name, nic in nics.items() for kind, count in nic.channels.items()]
+    lines += [f"package {name} {version}" for name, version in software.packages.items()]
     return "\n".join(["", *lines])
 
 

@@ -206,7 +206,7 @@ class Driver:
         state = looking.look(session, params.name)
         if isinstance(state, Reason):
             return Look(Seen.UNKNOWN, (state,), step.progress, after_s=_AGAIN_S)
-        if session.run(boot.pending(state.boot_id)).ok or _reverting(session, before.man):
+        if session.run(boot.pending(state.boot_id)).ok or confirm.reverting(session, before.man):
             return Look(Seen.WAITING, (), state.data(), after_s=_AGAIN_S)
         runs = state.runs(before.loaded_flavour, before.loaded_version)
         if _lies_as_before(state, before) and runs:
@@ -215,11 +215,6 @@ class Driver:
         found = f"{state.loaded or 'nothing'} runs, {state.disk} on the disk"
         wanted = f"{before.loaded_flavour} {before.loaded_version} as before"
         return Look(Seen.NOT_DONE, (Reason(f"{params.name} on {step.device.name}", found, wanted),), state.data())
-
-
-def _reverting(session: Session, man: DeadMan) -> bool:
-    """Has the device begun to put itself back and not said that it has?"""
-    return confirm.fired(session, man) and not session.run(["test", "-e", man.file("reverted")], root=True).ok
 
 
 def _lies_as_before(state: State, before: _Before) -> bool:

@@ -1,4 +1,8 @@
-"""The verb `packages`: exact versions and nothing else, by a job that no lost connection cuts off; restarts counted."""
+"""The verb `packages`: exact versions and nothing else, by a job that no lost connection cuts off; restarts counted.
+
+The versions from before lie on the device before the new ones are installed, and the device puts them back by itself
+unless it is reached over a new connection in time: a routing suite can be the way in.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -8,19 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
-from playbooks import detached
+from playbooks import confirm, detached
 from playbooks.base import Answer, Device, Impossible, Look, Seen, Session, Step
+from playbooks.confirm import DeadMan
 from playbooks.detached import Job, Stage
-from playbooks.packages import parse
+from playbooks.packages import kept, parse
 from playbooks.params import Duration
 
 _AGAIN_S = 2.0
+_CACHE = "/var/cache/apt/archives"
 _UNIT_OF = {"frr": "frr", "bird": "bird"}
 _FORMAT = "-f=${Package} ${Version} ${db:Status-Abbrev}\\n"
-_INSTALL = [
-    "apt-get", "-y", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends", "--allow-downgrades",
-    "--allow-change-held-packages",
-]  # fmt: skip
+_INSTALL = ["apt-get", *kept.APT]
 Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9.+:~-]{0,60}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{1,60}$")]
 
@@ -36,6 +39,11 @@ class PackagesParams(BaseModel):
     along: tuple[Name, ...] = Field(default=(), max_length=40, description="packages that may change with them")
     hold: bool = Field(default=True, description="apt-mark hold: nothing else upgrades them")
     restarts: int = Field(default=1, ge=0, le=5, strict=True, description="starts of the routing daemons that are fine")
+    confirm: Duration = Field(
+        default=600.0, ge=10.0, le=3600.0,
+        description="the device puts the old versions back by itself unless it is reached so soon over a new "
+        "connection; unpacking and start of the daemons are in it, the download is not",
+    )  # fmt: skip
     within: Duration = Field(default=900.0, description="download, installation and start of the daemons together")
 
     @model_validator(mode="after")
@@ -73,8 +81,12 @@ class Packages:
         )
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive, diff=diff,
-            commands=tuple(" ".join(argv) for argv in _commands(params.wanted(), params.hold)),
-            estimate_s=self.estimate_s, within_s=params.within,
+            commands=(
+                f"the versions from before are kept on the device; it puts them back by itself unless it is reached "
+                f"within {params.confirm:.0f} s",
+                *(" ".join(argv) for argv in _commands(params.wanted(), params.hold)),
+            ),
+            estimate_s=self.estimate_s, within_s=max(params.within, 2 * params.confirm),
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
@@ -114,13 +126,35 @@ class Packages:
         return Look(Seen.READY, (), {"installed": dict(have)}, artifact)
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        params = PackagesParams.model_validate(step.params)
-        commands = _commands(params.wanted(), params.hold)
-        detached.start(session, _job(step, "packages"), commands, timeout_s=deadline_s)
+        """Begin with what makes a way back: `observe` arms the device and installs once it lies there."""
+        params, before = PackagesParams.model_validate(step.params), _before(step)
+        wanted = [f"{name}={version}" for name, version in sorted(params.wanted().items())]
+        commands = [kept.keep(_token(step), before), kept.fetch(wanted)]
+        detached.start(session, _job(step, "packages-keep"), commands, timeout_s=deadline_s)
 
     def observe(self, session: Session, step: Step) -> Look:
-        """The job, the versions, then the daemons: active, and not restarted more often than is fine."""
+        """Kept, armed, installed; then the versions, the daemons, and a connection that was made after it."""
+        look = self._installed(session, step)
+        if look.seen in {Seen.IMPOSSIBLE, Seen.NOT_DONE}:
+            return confirm.put_back(session, step) or look
+        return confirm.confirmed(session, step, look.data) if look.seen is Seen.DONE else look
+
+    def _install(self, session: Session, step: Step) -> Look:
+        """Arm the device and have it begin; both again are harmless."""
+        params, job, man = PackagesParams.model_validate(step.params), _job(step, "packages"), _man(step)
+        stop = ["systemctl", "stop", f"{job.unit}.timer", f"{job.unit}.service"]
+        confirm.arm(session, man, [stop, *_back(step)], within_s=params.confirm)
+        detached.start(session, job, _commands(params.wanted(), params.hold), timeout_s=20.0)
+        return Look(Seen.WAITING, (), {**step.progress, "doing": "installing"}, after_s=_AGAIN_S)
+
+    def _installed(self, session: Session, step: Step) -> Look:
+        """The jobs, the versions, then the daemons: active, and not restarted more often than is fine."""
         params = PackagesParams.model_validate(step.params)
+        keeping = _of_job(session, step, "packages-keep")
+        if keeping is not None:
+            return keeping
+        if detached.look(session, _job(step, "packages")).stage is Stage.NEVER:
+            return self._install(session, step)
         waiting = _of_job(session, step, "packages")
         if waiting is not None:
             return waiting
@@ -153,26 +187,59 @@ class Packages:
         return Look(Seen.DONE, (), data)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        held = step.artifact or {}
-        before = {str(n): str(v) for n, v in dict(held.get("before") or {}).items()}
-        gone = sorted(name for name, version in before.items() if not version)
-        commands = _commands({n: v for n, v in before.items() if v}, hold=False)
-        commands += [["apt-get", "-y", "remove", *gone]] if gone else []
-        commands += [["apt-mark", "hold", *held["held"]]] if held.get("held") else []
-        detached.start(session, _job(step, "packages-back"), commands, timeout_s=deadline_s)
+        confirm.disarm(session, _man(step))
+        detached.start(session, _job(step, "packages-back"), _back(step), timeout_s=deadline_s)
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
-        for kind in ("packages", "packages-back"):
+        for kind in ("packages-keep", "packages", "packages-back"):
             seen = detached.look(session, _job(step, kind))
             if seen.stage in {Stage.RUNNING, Stage.UNKNOWN}:
                 return Look(Seen.WAITING, (), step.progress, after_s=_AGAIN_S)
             if kind == "packages-back" and seen.stage is not Stage.NEVER and not seen.ok:
                 why = Reason(f"packages of {step.device.name}", f"{seen.stage}, {seen.words}", "as before")
                 return Look(Seen.IMPOSSIBLE, (why,), step.progress)
-        before = dict((step.artifact or {}).get("before") or {})
-        have = parse.installed(session.run(["dpkg-query", "-W", _FORMAT, *sorted(before)]).out)
-        wrong = tuple(Reason(f"package {n}", have.get(n, ""), v) for n, v in before.items() if have.get(n, "") != v)
-        return Look(Seen.NOT_DONE if wrong else Seen.DONE, wrong, {"installed": dict(have)})
+        if confirm.reverting(session, _man(step)):
+            return Look(Seen.WAITING, (), {**step.progress, "doing": "putting itself back"}, after_s=_AGAIN_S)
+        before, held = _before(step), _held(step)
+        asked = {"installed": ["dpkg-query", "-W", _FORMAT, *sorted(before)], "held": ["apt-mark", "showhold"]}
+        answers = session.batch(asked, root=True)
+        have = parse.installed(_out(answers, "installed"))
+        wrong = [Reason(f"package {n}", have.get(n, ""), v) for n, v in before.items() if have.get(n, "") != v]
+        now = parse.held(_out(answers, "held"))
+        wrong += [
+            Reason(f"package {n}", "held" if n in now else "not held", "as before")
+            for n in sorted(PackagesParams.model_validate(step.params).wanted())
+            if (n in now) != (n in held)
+        ]
+        wrong += confirm.still_armed(session, step)
+        return Look(Seen.NOT_DONE if wrong else Seen.DONE, tuple(wrong), {"installed": dict(have)})
+
+
+def _token(step: Step) -> str:
+    return _job(step, "packages").token
+
+
+def _man(step: Step) -> DeadMan:
+    return DeadMan(_token(step))
+
+
+def _before(step: Step) -> dict[str, str]:
+    """Package > version from before of everything that apt said it would change; "": it was not there."""
+    found = (step.artifact or {}).get("before")
+    return {str(n): str(v) for n, v in found.items()} if isinstance(found, Mapping) else {}
+
+
+def _held(step: Step) -> frozenset[str]:
+    found = (step.artifact or {}).get("held")
+    return frozenset(str(name) for name in found) if isinstance(found, list) else frozenset()
+
+
+def _back(step: Step) -> list[list[str]]:
+    """What puts the versions, the daemons and the holds back; the device runs it, asked or by itself."""
+    wanted, held = sorted(PackagesParams.model_validate(step.params).wanted()), _held(step)
+    unit = _UNIT_OF.get(step.device.suite, "frr") if (step.artifact or {}).get("invocation") else ""
+    hold = [["apt-mark", "hold", *sorted(held)]] if held else []
+    return [["apt-mark", "unhold", *wanted], kept.back(_token(step), _before(step), unit), *hold, ["sync"]]
 
 
 def _commands(versions: Mapping[str, str], hold: bool) -> list[Sequence[str]]:  # noqa: FBT001
@@ -199,16 +266,21 @@ def _of_job(session: Session, step: Step, kind: str) -> Look | None:
     """What a job's standing means while it is not well over; None when it is."""
     seen = detached.look(session, _job(step, kind))
     subject = f"packages of {step.device.name}"
+    doing = "keeping the versions from before" if kind == "packages-keep" else "installing"
     match seen.stage:
         case Stage.ENDED if seen.status == 0:
             return None
         case Stage.RUNNING | Stage.UNKNOWN:
-            return Look(Seen.WAITING, (), {**step.progress, "doing": "installing"}, after_s=_AGAIN_S)
+            return Look(Seen.WAITING, (), {**step.progress, "doing": doing}, after_s=_AGAIN_S)
         case Stage.NEVER:
             return Look(Seen.NOT_DONE, (Reason(subject, "not begun", "installed"),), step.progress)
         case _:
             found = f"exit status {seen.status}: {seen.words}" if seen.stage is Stage.ENDED else "begun and cut off"
             remedy = "See dpkg --audit and apt-get -f install; the router stays drained."
+            if kind == "packages-keep":
+                remedy = (
+                    f"Nothing was installed. Bring them into {_CACHE}, or install dpkg-repack: no way back without."
+                )
             return Look(Seen.IMPOSSIBLE, (Reason(subject, found, "exit status 0", remedy),), step.progress)
 
 

@@ -64,6 +64,18 @@ def test_a_dpkg_that_fails_is_told_and_put_back(lab: SimLab, legs: Walk) -> None
     assert back.kind is OutcomeKind.DONE
 
 
+def test_what_cannot_be_kept_is_not_replaced(lab: SimLab, legs: Walk) -> None:
+    """A version that is nowhere any more has no way back: nothing is installed, and what would help is said."""
+    lab.inject("bly", "tool_fails", match="archive")
+    outcome, held = legs.go(legs.made("packages", BOTH))
+    assert outcome.kind is OutcomeKind.IMPOSSIBLE
+    assert f"frr {OLD}: neither in the cache of apt" in str(outcome.reasons[0])
+    assert "Nothing was installed" in str(outcome.reasons[0])
+    assert lab.ok("bly", "dpkg-query -W -f=${Package} frr").split()[1] == OLD and not lab.state("bly")["timers"]
+    back, _ = legs.go(replace(held, progress={}), rollback=True)
+    assert back.kind is OutcomeKind.DONE and lab.state("bly")["daemon_starts"] == 1
+
+
 def test_restarts_are_counted_by_invocation_and_by_systemd() -> None:
     before = ("a" * 32, 2)
     assert parse.Unit("active", "a" * 32, 2).since(*before) == 0
