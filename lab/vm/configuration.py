@@ -12,7 +12,7 @@ from lab.netns.frr_config import ZEBRA_OPTIONS, daemons_file
 from lab.netns.paths import HOSTS
 from lab.netns.topology import Router
 from lab.netns.tree import SUITE, VERSION
-from lab.vm.network import MACHINE_ADDRESS, MASK
+from lab.vm.network import HOST_ADDRESS, MACHINE_ADDRESS, MASK
 from lab.vm.paths import STATE
 
 # Of a router in namespaces, what is its own; the rest of its overlay are logs and run state.
@@ -22,10 +22,13 @@ _OWN = (
 )  # fmt: skip
 # watchfrr gives a daemon 20 s to start and kills it then; an emulated processor beside other work needs more.
 _PATIENT = 'watchfrr_options="--restart-timeout 300"\n'
-_ALONE = """\
+# The static route: one that leads to somebody, to compare what FRR says of it with what the kernel does.
+_ALONE = f"""\
 frr defaults traditional
 log syslog informational
 service integrated-vtysh-config
+!
+ip route 203.0.113.0/24 {HOST_ADDRESS}
 !
 router bgp 65000
  bgp router-id 198.18.78.2
