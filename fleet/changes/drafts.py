@@ -10,7 +10,16 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from fleet.changes import compatibility, conflicts, mitigations, transitions, ucs_plans, windows
+from fleet.changes import (
+    compatibility,
+    conflicts,
+    mitigations,
+    neighbours,
+    out_of_band,
+    transitions,
+    ucs_plans,
+    windows,
+)
 from fleet.changes.models import Change, Revision
 from fleet.changes.transitions import Note
 from fleet.core import other_leg, preconditions, risk, waves
@@ -122,9 +131,17 @@ def _render(recipe: Recipe, routers: Sequence[Router], of: Change | None, now: d
         steps[router.name] = _with_facts(planned, seen.facts if seen else {})
     looked = compatibility.look(recipe, steps, {name: seen.facts for name, seen in facts.items()}, topology)
     others = conflicts.look(list(steps), topology, but=of)
+    others += neighbours.none_on_record(list(steps), topology, recipe.checks)
     if now is not None and (providers := load_providers(now)).outages:
         others += other_leg.find(list(steps), now, waves.prepare(topology), providers)
-    found = [*refused, *looked.findings, *others, *ucs_plans.look(steps), *mitigations.findings(list(steps), now)]
+    found = [
+        *refused,
+        *looked.findings,
+        *others,
+        *ucs_plans.look(steps),
+        *out_of_band.findings(steps),
+        *mitigations.findings(list(steps), now),
+    ]
     return planning.make(recipe, steps, topology, found, artifact=looked.artifact)
 
 

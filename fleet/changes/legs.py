@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from fleet import clock, logs
-from fleet.changes import aftermath, neighbours, probing, silent, soaking_judge, transitions, way_back
+from fleet.changes import aftermath, neighbours, out_of_band, probing, silent, soaking_judge, transitions, way_back
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
 from fleet.core import preconditions
@@ -209,10 +209,7 @@ def _perform(job: Job, hand: transitions.StepInHand, session: Session, *, now: C
     def ahead(artifact: Mapping[str, Any] | None) -> bool:
         return transitions.write_ahead(hand, artifact, now())
 
-    value = as_value(job, step, now())
-    if neighbours.wanted(step.verb, job.checks) and value.baseline is not None:
-        around = neighbours.measure_around(job.neighbours, value.baseline.get("samples") or ())
-        value = replace(value, progress={**value.progress, "neighbours": around})
+    value = neighbours.beside(as_value(job, step, now()), job.neighbours)
     value = probing.attend(job.steps, soaking_judge.attend(job.target, [s.planned for s in job.steps], value, now()))
     act = perform if step.undoes_id is None else perform_rollback
     outcome = act(driver, session, value, sent=step.sent_at is not None, deadline_s=deadline_s, write_ahead=ahead)
@@ -263,7 +260,7 @@ def as_value(job: Job, step: StepRun, now: datetime) -> Step:
         artifact=origin.artifact,
         baseline=baseline.data if baseline is not None and baseline.state == StepState.DONE else None,
         checks=checks,
-        progress=step.data,
+        progress=out_of_band.attend(step),
         waited_s=(now - step.first_claimed_at).total_seconds() if step.first_claimed_at else 0.0,
         drain_artifact=drain.artifact if drain is not None else None,
         drained_elsewhere=job.drained_elsewhere,
