@@ -158,4 +158,5 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-nic-link": nic_link,
     "slipway-last-words": last_words,
     "slipway-vpp": vppsystem.facts,
+    "slipway-vpp-counters": vppsystem.counters,
 }

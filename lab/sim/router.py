@@ -300,7 +300,7 @@ class Router:
         for card in self.nvm.values():
             card.running = card.stored
         self.boots += 1
-        self.vpp = Vpp(starts=self.vpp.starts)
+        self.vpp = self.vpp.booted()
         self.booted_at, self.powered = now, True
         self.sysctls = dict(startup.SYSCTLS)
         for path in sorted(p for p in self.files if p.startswith("/etc/sysctl.d/") and p.endswith(".conf")):
@@ -313,7 +313,7 @@ class Router:
         self.flow.forwarded, self.flow.lost, self.flow.no_bufs = [0.0, 0.0], [0.0, 0.0], 0.0
         self._boot_timers(now)
         self.start_daemons(now)
-        units = (argv for unit in sorted(self.enabled) for argv in exec_start(self.files.get(unit, "")))
+        units = [a for unit in sorted(self.enabled) for a in exec_start(self.files.get(unit, ""))] + self.vpp.starting()
         return [*link_start(self.files, {n: c.mac for n, c in self.nics.items() if c.driver != "veth"}), *units]
 
     def take_adapter(self) -> None:

@@ -26,14 +26,16 @@ def start(router: Router) -> tuple[str, ...]:
         return ()
     text = router.files[STARTUP]
     vpp.running, vpp.starts, vpp.pid = True, vpp.starts + 1, 4000 + vpp.starts
+    vpp.began_s, vpp.began = router.flow.at, (router.flow.forwarded[0], router.flow.forwarded[1])
     found = re.search(r"default netns (\S+)", text)
     vpp.netns = found[1] if found else ""
     vpp.ports["local0"] = VppPort("local0", "local", mac="00:00:00:00:00:00", mtu=0, link_mtu=0)
     for pci, name in _DEV.findall(text):
         for nic in router.nics.values():
-            if bus(nic) == pci and not nic.up:
+            if bus(nic) == pci and (vpp.booting or not nic.up):
                 vpp.ports[name] = VppPort(name, "dpdk", mac=nic.mac, nic=nic.ifname)
                 vpp.taken.add(nic.ifname)
+    vpp.booting = False
     boot = re.search(r"exec (\S+)", text)
     for line in router.files.get(boot[1] if boot else "", "").splitlines():
         if refused(cli(router, line)):
@@ -42,7 +44,8 @@ def start(router: Router) -> tuple[str, ...]:
 
 
 def stop(router: Router) -> tuple[str, ...]:
-    was = router.vpp.running
+    was, mine = router.vpp.running, router.vpp.forwarded(router.flow.forwarded)
+    router.vpp.carried = (router.vpp.carried[0] + mine[0], router.vpp.carried[1] + mine[1])
     router.vpp.stop()
     links(router)
     return ("service vpp stopped",) if was else ()

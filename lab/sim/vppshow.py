@@ -1,6 +1,7 @@
 """`show` commands of VPP 24.06 on a virtual router, in the form of the captures. Pure."""
 
 from lab.sim.frrshow import route_counts
+from lab.sim.linux import CONTROL_PPS
 from lab.sim.reply import Context
 
 # What a FIB has beyond the daemon's networks: local, special and host entries (story S2: 725 and 828 of them).
@@ -23,10 +24,9 @@ def show(ctx: Context, command: str) -> str:
             head = (
                 "              Name               Idx    State  MTU (L3/IP4/IP6/MPLS)     Counter          Count     \n"
             )
-            return head + "".join(
-                f"{p.name:<32}{n:>5}{'up' if p.up else 'down':>10}{f'{p.mtu}/0/0/0':>21}\n"
-                for n, p in enumerate(vpp.ports.values())
-            )
+            listed = [(p.name, "up" if p.up else "down", p.mtu) for p in vpp.ports.values()]
+            listed += [(f"tap{4096 + n}", "up", 9000) for n in range(len(vpp.pairs))]
+            return head + "".join(_interface(ctx, n, *row) for n, row in enumerate(listed))
         case "show interface address":
             return "".join(
                 f"{p.name} ({'up' if p.up else 'dn'}):\n" + "".join(f"  L3 {a}\n" for a in p.addresses)
@@ -63,6 +63,33 @@ def show(ctx: Context, command: str) -> str:
             return _fib(ctx, 6)
         case _:
             return f"show: unknown input `{command.removeprefix('show ')}'\n"
+
+
+def _interface(ctx: Context, index: int, name: str, state: str, mtu: int) -> str:
+    """A row and its counters; those of 0 are not printed."""
+    row = f"{name:<32}{index:^5}{state:>10}{f'{mtu}/0/0/0':^21}"
+    found = [(what, count) for what, count in _counters(ctx, name).items() if count]
+    return "".join(f"{row if not n else '':<68}{what:<16}{count:>16}\n" for n, (what, count) in enumerate(found)) or (
+        f"{row}\n"
+    )
+
+
+def _counters(ctx: Context, name: str) -> dict[str, int]:
+    """What wires carry: what is forwarded, alike on all that are up, and what Linux says through its end of a pair."""
+    vpp = ctx.router.vpp
+    ctx.router.flow.settle(ctx.now)
+    own = int(max(0.0, ctx.now - vpp.began_s) * CONTROL_PPS)
+    wires = [p.name for p in vpp.ports.values() if p.nic and p.up]
+    if name.startswith("tap"):
+        speaks = list(vpp.pairs)[int(name.removeprefix("tap")) - 4096] in wires
+        return {"rx packets": own, "rx bytes": own * 90, "tx packets": own, "tx bytes": own * 90} if speaks else {}
+    if name not in wires:
+        return {}
+    four, six = (int(count) // len(wires) for count in vpp.forwarded(ctx.router.flow.forwarded))
+    both = four + six + (own if name in vpp.pairs else 0)
+    bytes_ = both * 500
+    made = {"rx packets": both, "rx bytes": bytes_, "tx packets": both, "tx bytes": bytes_, "ip4": four, "ip6": six}
+    return made | {"drops": int(own / CONTROL_PPS)}
 
 
 def _fib(ctx: Context, family: int) -> str:

@@ -204,6 +204,17 @@ def _read(api: Any, ctx: Context) -> None:
     api.lcp_enabled = True
 
 
+def counters(ctx: Context, argv: Sequence[str]) -> Reply:
+    """The script of the proof of a drain: whether it runs, and its counters; 5 s of silence where it hangs."""
+    state, up = ctx.router.vpp, f"@ uptime {ctx.now - ctx.router.booted_at:.2f}\n"
+    if not state.running:
+        return Reply("@ none\n")
+    if state.hung:
+        return Reply(f"@ process {state.pid}\n{up}@ interface\n\n@ silent\n", sleep_s=5.0)
+    shown, pairs = (vpp.vppctl(ctx, ["vppctl", "show", what]).out for what in ("interface", "lcp"))
+    return Reply(f"@ process {state.pid}\n{up}@ interface\n{shown}\n{up}@ lcp\n{pairs}")
+
+
 def facts(ctx: Context, argv: Sequence[str]) -> Reply:
     """The script `vpp` of discovery."""
     if not ctx.router.vpp.running:

@@ -26,7 +26,7 @@ from playbooks.drain.look import (
     unknown,
 )
 from playbooks.drain.params import DrainParams
-from playbooks.drain.parse import Forwarded, forwarded, rates
+from playbooks.drain.proof import COUNTERS, proof
 from playbooks.drain.remedy import announce_anew
 from playbooks.drain.state import (
     Before,
@@ -41,17 +41,6 @@ from playbooks.drain.state import (
     stages_to_drain,
     to_artifact,
 )
-
-# Two samples one second apart in one round trip, timed by the device's own uptime.
-_COUNTERS: Mapping[str, list[str]] = {
-    "uptime1": ["cat", "/proc/uptime"],
-    "snmp1": ["cat", "/proc/net/snmp"],
-    "snmp6_1": ["cat", "/proc/net/snmp6"],
-    "pause": ["sleep", "1"],
-    "uptime2": ["cat", "/proc/uptime"],
-    "snmp2": ["cat", "/proc/net/snmp"],
-    "snmp6_2": ["cat", "/proc/net/snmp6"],
-}
 
 
 class Drain:
@@ -70,10 +59,6 @@ class Drain:
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = DrainParams.model_validate(spec.params)
         suite = suite_of(device)
-        if facts.get("dataplane") == "vpp":
-            # The proof reads the kernel's counters: it would call a router quiet that forwards at full rate.
-            wanted, remedy = "the kernel", "Drain it by hand, or change it in place (recipe vpp-change)."
-            raise Impossible(Reason(f"drain of {device.name}", "VPP forwards", wanted, remedy))
         before = Before(suite.switches_of(configuration(facts)))
         stages = stages_to_drain(before, params.order)
         steps = ("interior costs rise in steps without loops, from the live OSPF database",)
@@ -153,7 +138,7 @@ class Drain:
             return Look(Seen.NOT_DONE, (no_artifact(step),))
         stages = stages_to_drain(before, params.order)
         begun = step.progress.get("stage") == len(stages) or not stages
-        state, answers = look(session, step, _COUNTERS if begun else None)
+        state, answers = look(session, step, COUNTERS if begun else None)
         if isinstance(state, Reason):
             return unknown(state)
         at = position(stages, state.running, before)
@@ -172,20 +157,18 @@ class Drain:
     def _proof(
         self, step: Step, params: DrainParams, before: Before, state: State, answers: Mapping[str, Answer]
     ) -> Look:
-        pps = _traffic(answers)
+        found = proof(step, answers)
         late = step.waited_s > params.within
-        denied = suite_of(step.device).denied(answers, state)
-        loud = pps is None or bool(denied) or any(rate >= params.below for rate in pps.values())
-        data = {**kept_progress(step), "prior_drain": bool(before.theirs()), "forwarded": pps}
+        loud = (*suite_of(step.device).denied(answers, state), *found.loud(step.device.name, params.below))
+        data = {**kept_progress(step), "prior_drain": bool(before.theirs()), **found.data()}
         if not loud:
             since = step.progress.get("quiet_since_s")
             data["quiet_since_s"] = since = since if isinstance(since, int | float) else step.waited_s
             left = params.settle - (step.waited_s - since)
             return Look(Seen.DONE, (), data) if left <= 0 else Look(Seen.WAITING, (), data, after_s=min(left, AGAIN_S))
-        reasons = (*denied, *_loud(step.device.name, pps, params.below))
-        if pps is None:
-            return Look(Seen.UNKNOWN if late else Seen.WAITING, reasons, data, after_s=AGAIN_S)
-        return Look(Seen.NOT_DONE if late else Seen.WAITING, reasons, data, after_s=0.0 if late else AGAIN_S)
+        if found.pps is None:
+            return Look(Seen.UNKNOWN if late else Seen.WAITING, loud, data, after_s=AGAIN_S)
+        return Look(Seen.NOT_DONE if late else Seen.WAITING, loud, data, after_s=0.0 if late else AGAIN_S)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         """The next stage of the way back to what was in place."""
@@ -209,27 +192,3 @@ class Drain:
     def remedy(self, session: Session, step: Step, *, deadline_s: float, begin: Callable[[str], bool]) -> str | None:
         """For a verification that lasts: see remedy.py. The costs are those that this drain has set."""
         return announce_anew(session, step, deadline_s=deadline_s, begin=begin)
-
-
-def _traffic(answers: Mapping[str, Answer]) -> Mapping[str, float] | None:
-    """Forwarded packets per second by family from the two samples; None where it cannot be told."""
-
-    def sample(number: str) -> Forwarded:
-        uptime, snmp, snmp6 = (answers.get(f"{n}{number}") for n in ("uptime", "snmp", "snmp6_"))
-        six = snmp6.out if snmp6 is not None else ""
-        if snmp6 is not None and not snmp6.ok and "No such file" in six:
-            six = "Ip6OutForwDatagrams 0"  # a kernel without IPv6 forwards none
-        return forwarded(snmp.out if snmp else "", six, uptime.out if uptime else "")
-
-    return rates(sample("1"), sample("2"))
-
-
-def _loud(name: str, pps: Mapping[str, float] | None, below: float) -> tuple[Reason, ...]:
-    if pps is None:
-        return (Reason(f"traffic through {name}", "no usable counters", "two samples of ForwDatagrams"),)
-    remedy = "See who still sends: a prefix without another way, a static route, a peer that ignores graceful shutdown."
-    return tuple(
-        Reason(f"{family} through {name}", f"{rate:g} packets/s forwarded", f"less than {below:g}", remedy)
-        for family, rate in pps.items()
-        if rate >= below
-    )

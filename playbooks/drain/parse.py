@@ -346,7 +346,7 @@ class Forwarded:
     """Packets that the kernel has forwarded for others since it started, by family, and when (seconds of uptime).
 
     Of the Linux kernel: forwarded packets only, so the router's own BGP, OSPF and BFD do not count
-    (captures/proc/forwarding_counters.txt). Blind to what hardware, XDP or VPP forwards.
+    (captures/proc/forwarding_counters.txt). Blind to what hardware or XDP forwards; what VPP does, see vpp_counters.py.
     """
 
     ipv4: int | None

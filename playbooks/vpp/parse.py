@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from fleet.core.vpp import canonical
+from playbooks.vpp_counters import interfaces as interfaces
 
 # `vppctl` prints these and exits 0: what is not expected is an error, and these name it.
 _ERRORS = re.compile(
@@ -17,8 +18,6 @@ _PAIR = re.compile(r"^itf-pair: \[\d+\] (\S+) (\S+) (\S+) \d+ type \w+(?: netns 
 _FIB_HEAD = re.compile(r"^ipv[46]-VRF:(\d+), fib_index:\d+,", re.MULTILINE)
 _ERROR_ROW = re.compile(r"^\s*(\d+)\s+(\S+)\s{2,}(.+?)(?:\s{2,}(\w+))?\s*$")
 _THREAD = re.compile(r"^Thread (\d+) (\S+)", re.MULTILINE)
-_IF_ROW = re.compile(r"^(\S+)\s+(\d+)\s+(up|down)\s+(\d+)/(\d+)/(\d+)/(\d+)(?:\s+(\D+?)\s+(\d+))?\s*$")
-_COUNTER = re.compile(r"^\s{20,}(\S.*?)\s+(\d+)\s*$")
 _LACP_IF = re.compile(r"^(\S+)\s+\d+\s+\S+\s+(?:\d\s+){8,}", re.MULTILINE)
 _NONE = "no-such-thing"
 
@@ -72,21 +71,6 @@ def lcp(text: str) -> dict[str, tuple[str, str]] | None:
         for name, _, host, netns in _PAIR.findall(text)
         if "<no-" not in name and "<no-" not in host
     }
-
-
-def interfaces(text: str) -> dict[str, dict[str, Any]] | None:
-    """`show interface`: name > up, mtu, and its counters by name."""
-    made: dict[str, dict[str, Any]] = {}
-    name = ""
-    for line in text.splitlines():
-        if (row := _IF_ROW.match(line)) is not None:
-            name = row[1]
-            made[name] = {"up": row[3] == "up", "mtu": int(row[4]), "counters": {}}
-            if row[8]:
-                made[name]["counters"][row[8].strip()] = int(row[9])
-        elif name and (counter := _COUNTER.match(line)) is not None:
-            made[name]["counters"][counter[1]] = int(counter[2])
-    return made or None
 
 
 def addresses(text: str) -> dict[str, list[str]] | None:

@@ -44,6 +44,8 @@ class BirdRouter:
                 return f"{hello}Reading configuration from x\n{self.says}\n"
             case ("cat", "/proc/uptime"):
                 return f"{100 + self.now:.2f} 1.00\n"
+            case ("/bin/sh", "-c", _, "slipway-vpp-counters", ""):
+                return "@ none\n"
             case ("cat", "/proc/net/snmp"):
                 return "Ip: ForwDatagrams\nIp: 7\n"
             case ("cat", "/proc/net/snmp6"):

@@ -100,6 +100,8 @@ class Router:
         match argv:
             case ("cat", "/etc/frr/frr.conf"):
                 return self.saved
+            case ("/bin/sh", "-c", _, "slipway-vpp-counters", ""):
+                return "@ none\n"
             case ("cat", "/proc/uptime"):
                 return f"{100 + self.now:.2f} 10.00\n"
             case ("cat", "/proc/net/snmp"):
