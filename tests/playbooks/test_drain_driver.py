@@ -344,8 +344,3 @@ def test_no_daemon_and_another_suite_are_told() -> None:
     assert look.seen is Seen.UNKNOWN and "failed to connect" in look.reasons[0].found
     with pytest.raises(Impossible, match="routing suite none"):
         Drain().plan(StepSpec("drain"), replace(FRR, suite="none"), {})
-
-
-def test_a_router_that_vpp_forwards_on_is_not_called_quiet_by_the_counters_of_its_kernel() -> None:
-    with pytest.raises(Impossible, match=r"VPP forwards.*wanted the kernel"):
-        Drain().plan(StepSpec("drain"), FRR, {"dataplane": "vpp"})
