@@ -25,6 +25,7 @@ busybox-static      # discovery's scripts are tested in its shell too
 pci.ids             # names of network cards by their PCI ids
 openssh-client      # ssh-keygen for the keys of the lab
 openssh-server      # sshd: tests of the transport against the real one
+iputils-ping        # Slipway itself as a vantage point of probes
 frr                 # checks of rendered FRR configuration (vtysh -C) and its daemons
 frr-pythontools     # frr-reload.py: applies a rendered configuration as a difference
 bird2               # checks of rendered BIRD configuration (bird -p)

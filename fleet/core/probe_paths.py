@@ -23,11 +23,14 @@ def named(source: str, hops: Sequence[str], owners: Mapping[str, str]) -> tuple[
     return tuple(made)
 
 
-def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason | None:
+def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str], *, gateway: bool = False) -> Reason | None:
     """Why loss or delay of this pair could be that of another way; None: the way back is the way there.
 
     Compared from both ends: first hop with last hop, and so on. A router has another address on the way back: what is
     silent, or an address that nobody is known by, is passed over in the middle; beside an end it cannot be told.
+
+    `gateway`: the source is no router but a host, behind a gateway, a translation of addresses or a container's bridge
+    that nobody knows by name: its ways are compared from the first known router on.
     """
     subject = f"{pair}, the way back"
     if len(there) < 2 or len(back) < 2:
@@ -36,10 +39,9 @@ def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason 
         found = f"there {_shown(there)}, back {_shown(back)}"
         return Reason(subject, found, f"ways between {there[0]} and {pair.target}", "Is every router of it reachable?")
     reverse = list(reversed(back))
-    ends_told = not any(map(_unknown, (there[1], there[-2], reverse[1], reverse[-2])))
-    same = len(there) == len(reverse) and all(
-        a == b or _unknown(a) or _unknown(b) for a, b in zip(there, reverse, strict=True)
-    )
+    one, other = (_past_gateway(there), _past_gateway(reverse)) if gateway else (there, reverse)
+    ends_told = not any(map(_unknown, (one[1], there[-2], other[1], reverse[-2])))
+    same = len(one) == len(other) and all(a == b or _unknown(a) or _unknown(b) for a, b in zip(one, other, strict=True))
     if same and ends_told:
         return None
     found = f"there {_shown(there)}, back {_shown(back)}"
@@ -47,6 +49,14 @@ def asymmetric(pair: Pair, there: Sequence[str], back: Sequence[str]) -> Reason 
         wanted = "a first and a last router that answer and are known"
         return Reason(subject, found, wanted, "Name them in the inventory, or probe from nearer.")
     return Reason(subject, found, "the same way as there", "What is lost may be lost on the other way.")
+
+
+def _past_gateway(way: Sequence[str]) -> Sequence[str]:
+    """Without what is beside its beginning and known by no name."""
+    rest = list(way[1:])
+    while _unknown(rest[0]) and len(rest) > 1:
+        rest.pop(0)
+    return [way[0], *rest]
 
 
 def _unknown(hop: str) -> bool:

@@ -46,12 +46,14 @@ class _Round:
     sessions: dict[str, Session] = field(default_factory=dict)
     addresses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     here: dict[str, str] = field(default_factory=dict)  # device > the address of Slipway as it sees it
+    sent_from: dict[str, str] = field(default_factory=dict)  # address that is probed > Slipway's own on the way there
     heard: dict[str, list[Heard]] = field(default_factory=dict)  # prefix > routers
+    translated: set[str] = field(default_factory=set)  # devices that see Slipway by another address than its own
     out: list[Reason] = field(default_factory=list)
 
     def owners(self) -> dict[str, str]:
         """Address > whose it is."""
-        made = dict.fromkeys(self.here.values(), HERE)
+        made = dict.fromkeys((*self.here.values(), *self.sent_from.values()), HERE)
         made |= {address: name for name, listed in self.addresses.items() for _, address in listed}
         return made | {address: self.task.device.name for _, address in self.task.beacons}
 
@@ -86,6 +88,7 @@ def _survey(done: _Round, connect: Connect, device: Device) -> None:
         answers = {name: a.out for name, a in session.batch(asked, timeout_s=30.0, root=True).items()}
         if HERE in done.task.sources:
             done.here[device.name] = session.run(["printenv", "SSH_CONNECTION"]).out.partition(" ")[0].strip()
+            done.translated |= {device.name} if done.here[device.name] != here.source(device.address) else set()
     except DeviceError as error:
         done.sessions.pop(device.name, None)
         done.out.append(error.reason)
@@ -103,6 +106,7 @@ def _survey(done: _Round, connect: Connect, device: Device) -> None:
 def _probe(done: _Round, pool: ThreadPoolExecutor) -> tuple[list[Pair], dict[str, dict[tuple[str, str], str]]]:
     """All probes at once, with the ways there and back."""
     pairs = _pairs(done)
+    done.sent_from |= {pair.address: here.source(pair.address) for pair in pairs if pair.source == HERE}
     asks: dict[str, list[Ask]] = {}
     for pair in pairs:
         source = _address(done, pair.source, pair.family) or ""
@@ -180,11 +184,17 @@ def _way_back(done: _Round, pair: Pair) -> Ask | None:
     """What the other end sends to have the way back told; None where it is no device of ours."""
     if pair.target not in done.sessions:
         return None
-    to = done.here.get(pair.target) if pair.source == HERE else _address(done, pair.source, pair.family)
+    to = _of_slipway(done, pair) if pair.source == HERE else _address(done, pair.source, pair.family)
     if not to or (":" in to) != (pair.family == "ipv6"):
         return None
     own = any(pair.address == address for _, address in done.addresses.get(pair.target, []))
     return Ask(to, pair.address if own else "", trace=True)
+
+
+def _of_slipway(done: _Round, pair: Pair) -> str:
+    """Where answers to Slipway go: the address that it sends from, in the family of the pair and on the way of the
+    probes, which need not be that of the management; behind a translation of addresses what the device sees."""
+    return done.here.get(pair.target, "") if pair.target in done.translated else done.sent_from.get(pair.address, "")
 
 
 def _probed(done: _Round, pair: Pair, answers: Mapping[str, Mapping[tuple[str, str], str]]) -> Probed:
@@ -221,6 +231,6 @@ def _of_way(device: str, pair: Pair, there: Sequence[str], back: Sequence[str]) 
     if there and device not in there:
         found = " > ".join(there)
         made.append(Reason(f"{pair}, the way", found, f"a way through {device}", "It says nothing of this device."))
-    if (why := asymmetric(pair, there, back)) is not None:
+    if (why := asymmetric(pair, there, back, gateway=pair.source == HERE)) is not None:
         made.append(why)
     return made

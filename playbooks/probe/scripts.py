@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# One that is not counted goes first: neighbour discovery delays it.
+# One that is not counted goes first: neighbour discovery delays it, and a hop that is asked once may be silent for it.
 # All probes of a vantage point at once, so that they measure the same time. ping where there is one, else mtr;
 # the way by mtr where there is one, else by pings whose hop limits end on the way.
 SCRIPT = """\
@@ -21,7 +21,8 @@ elif has mtr; then echo "mtr $c"; mtr -l -n -c "$c" -i "$i" -G 1 ${s:+-a "$s"} "
 else echo 'no ping and no mtr'; fi >"$d/$n" 2>&1 & ;;
 trace) if has mtr; then mtr -j -n -c 2 -i 0.2 -G 1 -m 16 ${s:+-a "$s"} "$a" >"$d/$n" 2>&1 &
 elif has ping; then
-for t in 1 2 3 4 5 6 7 8; do ping -n -c 1 -W 1 -t "$t" ${s:+-I "$s"} "$a" >"$d/$n.$t" 2>&1 & done
+{ ping -n -c 1 -W 1 ${s:+-I "$s"} "$a" >/dev/null 2>&1
+for t in 1 2 3 4 5 6 7 8; do ping -n -c 2 -i 0.3 -W 1 -t "$t" ${s:+-I "$s"} "$a" >"$d/$n.$t" 2>&1 & done; wait; } &
 else echo 'no ping and no mtr' >"$d/$n"; fi ;;
 esac
 done

@@ -129,6 +129,19 @@ def heard(**more: Heard) -> list[Heard]:
     return list((rows | more).values())
 
 
+def test_a_host_behind_gateways_that_nobody_knows_is_compared_from_the_first_router_on() -> None:
+    """A container's bridge is on the way there and not on the way back; the gateway has two addresses."""
+    pair = Pair("slipway", "e", "ipv4", "192.0.2.1")
+    there = ("slipway", "172.18.0.1", "198.51.100.1", "d", "e")
+    assert asymmetric(pair, there, ("e", "d", "198.51.100.2", "slipway"), gateway=True) is None
+    assert asymmetric(pair, there, ("e", "d", "198.51.100.2", "slipway")) is not None
+    assert asymmetric(pair, ("slipway", "e"), ("e", "slipway"), gateway=True) is None, "one link between them"
+    other = asymmetric(pair, there, ("e", "c", "198.51.100.2", "slipway"), gateway=True)
+    assert other is not None and other.wanted == "the same way as there"
+    nobody = asymmetric(pair, ("slipway", "198.51.100.1", "e"), ("e", "198.51.100.2", "slipway"), gateway=True)
+    assert nobody is not None and "are known" in nobody.wanted, "what is beside the device itself must be told"
+
+
 def test_a_beacon_that_one_device_announces_may_be_used() -> None:
     assert announced_alone("bly", "10.255.77.1", "192.0.2.0/24", heard()) == ()
     told = heard(lang=Heard("lang", there=True, origins=("10.255.77.1",)))

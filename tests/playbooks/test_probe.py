@@ -324,6 +324,37 @@ def test_slipway_itself_and_an_address_that_is_nobodys(ring: Ring, monkeypatch: 
     assert (row["from"], row["sent"]) == ("slipway", 40) and row["there"][0] == "slipway" and row["there"][-1] == "bly"
 
 
+def test_the_way_back_to_slipway_is_that_of_the_probes_unless_its_address_is_translated(
+    ring: Ring, monkeypatch: Any
+) -> None:
+    """What `bly` is asked to trace: Slipway's address on the way of the probes, or the one that it sees itself."""
+    router_id = ring.lab.net.routers["bly"].spec.router_id
+    sent: list[str] = []
+
+    class Afar(SimSession):
+        def run(self, argv: list[str], **more: Any) -> Answer:
+            ssh = argv == ["printenv", "SSH_CONNECTION"]
+            return Answer(0, "203.0.113.9 40000 127.0.0.1 22\n", "") if ssh else super().run(argv, **more)
+
+        def batch(self, commands: Any, **more: Any) -> dict[str, Answer]:
+            sent.extend(" ".join(argv[5:]) for name, argv in commands.items() if name == "probe")
+            return super().batch(commands, **more)
+
+    monkeypatch.setattr(here, "run", lambda argv, timeout_s: Answer(0, "", ""))
+    for management, wanted in (("203.0.113.9", "198.51.100.7"), ("172.18.0.5", "203.0.113.9")):
+        sent.clear()
+        own = {router_id: "198.51.100.7"}
+        monkeypatch.setattr(here, "source", lambda to, own=own, other=management: own.get(to, other))
+        measure(ring.task("bly", sources=["slipway"], beacons=[(f"{router_id}/32", router_id)]),
+                lambda one: Afar(one, ring.lab))  # fmt: skip
+        assert len(sent) == 1 and f"trace {wanted} {router_id}" in sent[0], sent
+
+
+def test_the_kernel_is_asked_where_it_sends_from() -> None:
+    assert here.source("127.0.0.1") == "127.0.0.1" and here.source("::1") in {"::1", ""}
+    assert here.source("no such host.") == ""
+
+
 def test_parameters_say_what_is_wrong() -> None:
     for wrong in ({"count": 5000}, {"count": 10}, {"from": []}, {"to": ["a b"]}, {"interval": "1ms"}):
         with pytest.raises(ValueError, match=r"count|from|found|interval|probes"):
