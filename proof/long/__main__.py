@@ -87,6 +87,7 @@ class LongRun:
     def on(self, until: float) -> None:
         """One change after another until then (monotonic); the last one is waited for."""
         number = 0
+        self._people.wait_for_recipes()
         while time.monotonic() < until and len(self._pool) > 1:
             self._judge.begin()
             began = time.monotonic()
@@ -124,11 +125,9 @@ class LongRun:
         """A person mends what is stuck and lets go of it; a router that is drained even then is left out."""
         said = {}
         for name in stuck:
-            self._judge.fleet.clear(name)
-            self._judge.fleet.cycle(name)
-            time.sleep(20.0)
-            said[name] = self._people.release(change, [name], "power cycled by hand")
-            if said[name] or any(self._judge.fleet.state(name)["drained"].values()):
+            mended = self._judge.mend(name)
+            said[name] = self._people.release(change, [name], "files of before and a restart, by hand")
+            if said[name] or not mended:
                 said[name] += " left out from now on"
                 self._pool.remove(name)
         return said

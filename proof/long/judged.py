@@ -1,6 +1,7 @@
 """What is wrong after a change of the long run: what reached the routers, what is on them, plain SQL. From outside."""
 
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 import psycopg
 
 from lab.sim import SimFleet
+from playbooks import wire
 from proof.faults import judge, scene
 from proof.long.walked import Walk
 
 # The links of the last events and the pages to people are written a moment after the end; a fault may hold them up.
 WRITTEN_WITHIN_S = 150.0
+BOOT_S = 20.0
+_FILES = {"frr": ("/etc/frr/frr.conf",), "bird": ("/etc/bird/bird.conf", "/etc/bird/slipway-drain.conf")}
 ENDED = {"succeeded", "failed", "rolled_back"}
 
 
@@ -46,6 +50,7 @@ class Judge:
         self._journal = Journal(fleet.folder / "journal.jsonl")
         self._journal.since()
         self._before = self._applied()
+        self._files: dict[tuple[str, str], str] = {}
 
     def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         for _ in range(20):
@@ -59,6 +64,21 @@ class Judge:
     def begin(self) -> None:
         self._journal.since()
         self._before = self._applied()
+        self._files = {
+            (name, path): self.fleet.console(name, f"cat {path}")[1]
+            for name, state in self.fleet.states().items()
+            for path in _FILES[state["suite"]]
+        }
+
+    def mend(self, name: str) -> bool:
+        """On the console of a stuck router: the files of before the change, a restart. Is it drained no more?"""
+        self.fleet.clear(name)
+        for (router, path), text in self._files.items():
+            if router == name:
+                self.fleet.console(name, shlex.join(wire.put_argv(path, "0644")), stdin=text)
+        self.fleet.cycle(name)
+        time.sleep(BOOT_S)
+        return not any(self.fleet.state(name)["drained"].values())
 
     def wrong(self, walk: Walk) -> tuple[dict[str, str], list[str]]:
         """State of each target, and every violation in words."""

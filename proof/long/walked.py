@@ -71,6 +71,17 @@ class People:
     def __init__(self, ada: Api, grace: Api) -> None:
         self._ada, self._grace = ada, grace
 
+    def wait_for_recipes(self) -> None:
+        """The engine publishes them when it has come up."""
+        until = time.monotonic() + PLANNED_S
+        while time.monotonic() < until:
+            try:
+                if self._ada.get("/recipes")["items"]:
+                    return
+            except Ended:
+                pass
+            time.sleep(2.0)
+
     def walk(self, number: int, rng: random.Random, *, among: Sequence[str] = ROUTERS) -> Walk:
         """One change from its draft to its end. Raises Gone when it did not begin."""
         story = STORIES[number % len(STORIES)]
