@@ -1,7 +1,8 @@
 """The way to a machine that says nothing: its management controller, by IPMI (ipmitool) or Redfish (HTTPS).
 
-Two things are asked of it: what the serial console shows, and one power cycle. A machine whose boot was tried once
-comes back on the old kernel by that. The password goes by the environment or a header, never in a command line.
+Three things are asked of it: what the serial console shows, one power cycle, and, before anything that may need it,
+whether it lets us in at all. A machine whose boot was tried once comes back on the old kernel by a power cycle. The
+password goes by the environment or a header, never in a command line.
 """
 
 import base64
@@ -22,6 +23,7 @@ from playbooks.base import Impossible, Refused, Unreachable
 
 _TIMEOUT_S = 20.0
 _MOST = 400_000
+_LOGIN = (401, 403)
 _RESETS = ("PowerCycle", "ForceRestart")
 
 
@@ -35,6 +37,52 @@ class Console:
     port: int
     username: str
     credential: str
+
+
+# Kinds that can be asked something; of a serial line nobody knows who listens.
+ASKED = ("ipmi", "redfish")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a controller said after it had let us in. `power`: what it said, in lower case ("on", "off"); "": nothing.
+
+    `offered`: does it offer a console; None: it does not say.
+    """
+
+    power: str
+    offered: bool | None
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        told = {True: "offers a console", False: "offers no console", None: "does not say whether it offers a console"}
+        return f"logged in; power {self.power or 'not said'}; {told[self.offered]}"
+
+    def against(self, console: Console) -> tuple[Reason, ...]:
+        """Why it is not proven; empty when it is."""
+        reasons = []
+        if self.power != "on":
+            remedy = "The router answers: this may be the controller of another machine. Look at the inventory."
+            reasons.append(
+                Reason(f"power of {console.device} by {console.kind}", self.power or "not said", "on", remedy)
+            )
+        if self.offered is False:
+            remedy = "Switch on serial over LAN, or the graphical console, in the controller."
+            reasons.append(Reason(f"console of {console.device} by {console.kind}", "switched off", "offered", remedy))
+        return tuple(reasons)
+
+
+def prove(console: Console) -> Proof:
+    """Log in, read power, and whether a console is offered; no change. Raises Unreachable, Refused, Impossible."""
+    match console.kind:
+        case "ipmi":
+            return _ipmi_proof(console)
+        case "redfish":
+            return _redfish_proof(console)
+        case _:
+            found = f"a {console.kind} console, which cannot be asked"
+            raise Impossible(Reason(f"console of {console.device}", found, "IPMI or Redfish"))
 
 
 def password(console: Console) -> str:
@@ -89,12 +137,13 @@ def _run(argv: list[str], environment: dict[str, str], timeout_s: float) -> "sub
     )
 
 
-def _ipmi_cycle(console: Console) -> str:
+def _said_by_ipmi(console: Console, *asked: str, wanted: str) -> str:
+    """What ipmitool says, in one line. Raises Unreachable, Refused, Impossible."""
     if shutil.which("ipmitool") is None:
         raise Impossible(Reason("ipmitool", "found none", "the program", "apt-get install ipmitool"))
     environment = {**os.environ, "IPMI_PASSWORD": password(console)}
     try:
-        said = _run(_ipmi(console, "chassis", "power", "cycle"), environment, _TIMEOUT_S)
+        said = _run(_ipmi(console, *asked), environment, _TIMEOUT_S)
     except subprocess.TimeoutExpired:
         raise Unreachable(Reason(f"console of {console.device}", "no answer", "an answer by IPMI")) from None
     words = " ".join((said.stdout + said.stderr).decode(errors="replace").split())[:200]
@@ -102,8 +151,49 @@ def _ipmi_cycle(console: Console) -> str:
         unreachable = re.search(r"Unable to establish|timeout", words, re.IGNORECASE)
         error = Unreachable if unreachable else Refused
         found = words or f"status {said.returncode}"
-        raise error(Reason(f"console of {console.device}", found, "a power cycle by IPMI"))
-    return f"power cycle by IPMI: {words}"
+        # ipmitool says the same of a wrong password and of nobody there.
+        remedy = "Look at its address, and at the user and password of its credential." if unreachable else ""
+        raise error(Reason(f"console of {console.device}", found, wanted, remedy))
+    return words
+
+
+def _ipmi_cycle(console: Console) -> str:
+    return f"power cycle by IPMI: {_said_by_ipmi(console, 'chassis', 'power', 'cycle', wanted='a power cycle by IPMI')}"
+
+
+def _ipmi_proof(console: Console) -> Proof:
+    power = re.search(r"Power is (\w+)", _said_by_ipmi(console, "chassis", "power", "status", wanted="a login by IPMI"))
+    try:
+        lan = _said_by_ipmi(console, "sol", "info", wanted="whether serial over LAN is on")
+    except (Refused, Unreachable):
+        lan = ""  # not every user may read it
+    enabled = re.search(r"\bEnabled\s*: (true|false)\b", lan)
+    return Proof(power[1].lower() if power else "", None if enabled is None else enabled[1] == "true")
+
+
+def _redfish_proof(console: Console) -> Proof:
+    """Power and console of the system, or (before schema ComputerSystem 1.13) the console of its manager."""
+    system = _system(console)
+    offered = _offered(system)
+    if offered is None:
+        links = system.get("Links")
+        listed = links.get("ManagedBy") if isinstance(links, dict) else None
+        first = listed[0] if isinstance(listed, list) and listed else None
+        path = first.get("@odata.id") if isinstance(first, dict) else None
+        offered = _offered(_redfish(console, path)) if isinstance(path, str) else None
+    power = system.get("PowerState")
+    return Proof(power.lower()[:40] if isinstance(power, str) else "", offered)
+
+
+def _offered(resource: dict[str, Any]) -> bool | None:
+    """Is a console of a system or manager switched on? Serial ones say it for each protocol. None: it does not say."""
+    said: list[bool] = []
+    for name in ("SerialConsole", "GraphicalConsole"):
+        about = resource.get(name)
+        parts = [about, *about.values()] if isinstance(about, dict) else []
+        enabled = (part.get("ServiceEnabled") for part in parts if isinstance(part, dict))
+        said += [value for value in enabled if isinstance(value, bool)]
+    return any(said) if said else None
 
 
 class _Stays(urllib.request.HTTPRedirectHandler):
@@ -149,7 +239,9 @@ def _redfish(console: Console, path: str, body: Json = None) -> dict[str, Any]:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
             text = answer.read(_MOST)
     except urllib.error.HTTPError as error:
-        raise Refused(Reason(f"Redfish of {console.device}", f"HTTP {error.code} to {path}", "an answer")) from None
+        login = "The login is refused: look at the user and password of its credential." if error.code in _LOGIN else ""
+        found = f"HTTP {error.code} to {path}"
+        raise Refused(Reason(f"Redfish of {console.device}", found, "an answer", login)) from None
     except (OSError, ValueError) as error:
         found = f"{type(error).__name__}: {error}"[:200]
         raise Unreachable(Reason(f"console of {console.device}", found, "an answer by Redfish")) from None

@@ -16,6 +16,7 @@ from playbooks.base import Driver
 
 DRIVERS: Mapping[str, str] = {
     "baseline": "playbooks.facts.driver:Baseline",
+    "console": "playbooks.console.driver:ConsoleProof",
     "drain": "playbooks.drain.driver:Drain",
     "driver": "playbooks.driver.driver:Driver",
     "firmware": "playbooks.firmware.driver:Firmware",

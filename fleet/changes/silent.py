@@ -5,14 +5,12 @@ once for a step: the event is written before, so that a worker that dies in betw
 What was tried by a one-shot boot comes back on the old kernel by that; the driver that looks next says so.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from fleet.changes import transitions
+from fleet.changes import out_of_band, transitions
 from fleet.changes.models import Event, StepRun
 from fleet.core.model import PlannedStep, Reason
-from inventory.models import Console, ConsoleKind
 from playbooks import last_words, oob, registry
 from playbooks.base import DeviceError, Session, Step
 from playbooks.engine import Outcome, OutcomeKind
@@ -40,7 +38,7 @@ def asked(hand: transitions.StepInHand, session: Session, value: Step, outcome: 
     failed = outcome.kind in {OutcomeKind.ERROR, OutcomeKind.UNSURE}
     if spoke or not failed or step.sent_at is None or not registry.driver(step.verb).acts or _was_cycled(step):
         return outcome
-    consoles = list(_consoles(step))
+    consoles = [c for c in out_of_band.consoles(step.target.router_id) if c.kind in oob.ASKED]
     if not consoles:
         none = Reason(f"console of {value.device.name}", "none on record", "a way to a machine that says nothing",
                       "Enter its management controller in the inventory, or go there.")  # fmt: skip
@@ -65,14 +63,6 @@ def asked(hand: transitions.StepInHand, session: Session, value: Step, outcome: 
 
 def _was_cycled(step: StepRun) -> bool:
     return Event.objects.filter(step_id=step.pk, kind=EVENT).exists()
-
-
-def _consoles(step: StepRun) -> Iterator[oob.Console]:
-    """What can switch the machine of this step; IPMI first, because its serial line can be read as well."""
-    rows = Console.objects.filter(router=step.target.router_id).exclude(kind=ConsoleKind.SERIAL)
-    for row in rows.select_related("router", "credential").order_by("kind"):
-        login = row.credential
-        yield oob.Console(row.router.name, row.kind, str(row.address), row.port, login.username, login.reference)
 
 
 def _cycled(consoles: list[oob.Console]) -> tuple[str, tuple[Reason, ...]]:

@@ -14,15 +14,17 @@ import pytest
 
 from playbooks import oob
 from playbooks.base import DeviceError, Impossible, Refused, Unreachable
-from playbooks.oob import Console
+from playbooks.oob import Console, Proof
 
 SYSTEM = {
+    "PowerState": "On",
+    "Links": {"ManagedBy": [{"@odata.id": "/redfish/v1/Managers/1"}]},
     "Actions": {
         "#ComputerSystem.Reset": {
             "target": "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset",
             "ResetType@Redfish.AllowableValues": ["On", "ForceOff", "ForceRestart"],
         }
-    }
+    },
 }
 
 
@@ -34,6 +36,7 @@ class Controller(ThreadingHTTPServer):
         self.answers: dict[str, tuple[int, Any]] = {
             "/redfish/v1/Systems": (200, {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]}),
             "/redfish/v1/Systems/1": (200, SYSTEM),
+            "/redfish/v1/Managers/1": (200, {"GraphicalConsole": {"ServiceEnabled": True, "MaxConcurrentSessions": 6}}),
             "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset": (204, None),
         }
         self.posted: list[tuple[str, Any]] = []
@@ -126,12 +129,54 @@ def test_nobody_there_is_unreachable_and_no_password_is_said_without_it(secret: 
         oob.power_cycle(Console("bly", "serial", "127.0.0.1", 1, "ops", secret))
 
 
+def serial(*, ssh: bool, ipmi: bool) -> dict[str, Any]:
+    """The console of a system as ComputerSystem has it from 1.13 on."""
+    return {"SerialConsole": {"SSH": {"ServiceEnabled": ssh}, "IPMI": {"ServiceEnabled": ipmi}}}
+
+
+@pytest.mark.parametrize(
+    ("system", "manager", "wanted"),
+    [
+        ({}, None, Proof("on", True)),
+        (serial(ssh=False, ipmi=True), None, Proof("on", True)),
+        (serial(ssh=False, ipmi=False), None, Proof("on", False)),
+        ({}, {"GraphicalConsole": {"ServiceEnabled": False}}, Proof("on", False)),
+        ({}, {"SerialConsole": {"ConnectTypesSupported": ["SSH"]}}, Proof("on", None)),
+        ({"Links": {"ManagedBy": "?"}}, None, Proof("on", None)),
+        ({"PowerState": "Off"}, None, Proof("off", True)),
+        ({"PowerState": None}, None, Proof("", True)),
+    ],
+)
+def test_redfish_tells_power_and_whether_a_console_is_offered(
+    controller: Controller, secret: str, system: dict[str, Any], manager: Any, wanted: Proof
+) -> None:
+    controller.answers["/redfish/v1/Systems/1"] = (200, {**SYSTEM, **system})
+    if manager is not None:
+        controller.answers["/redfish/v1/Managers/1"] = (200, manager)
+    console = redfish(controller, secret)
+    proof = oob.prove(console)
+    assert proof == wanted and not controller.posted, "it only looks"
+    assert bool(proof.against(console)) is (wanted.power != "on" or wanted.offered is False)
+    if wanted.power == "off":
+        assert "another machine" in str(proof.against(console)[0])
+
+
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_a_login_that_is_refused_is_said(controller: Controller, secret: str, status: int) -> None:
+    controller.answers["/redfish/v1/Systems"] = (status, None)
+    with pytest.raises(Refused, match=f"HTTP {status}") as refused:
+        oob.prove(redfish(controller, secret))
+    assert ("login is refused" in str(refused.value)) is (status != 503)
+
+
 IPMITOOL = """\
 #!/bin/sh
 echo "$@" >> {log}
 [ "$IPMI_PASSWORD" = hunter2 ] || {{ echo "Error: Unable to establish IPMI v2 / RMCP+ session"; exit 1; }}
 case "$*" in
 *"sol activate"*) echo "[SOL Session operational.]"; echo "Kernel panic - not syncing: Fatal exception"; sleep 30;;
+*"power status"*) echo "Chassis Power is $(cat {log}.power)";;
+*"sol info"*) cat {log}.sol;;
 *"power cycle"*) echo "Chassis Power Control: Cycle";;
 esac
 """
@@ -157,3 +202,31 @@ def test_ipmi_reads_the_console_and_switches_the_power_and_tells_no_password(ipm
     with pytest.raises(Unreachable):
         (Path(secret.removeprefix("file:"))).write_text("wrong")
         oob.power_cycle(console)
+
+
+SOL = """\
+Set in progress                 : set-complete
+Enabled                         : {}
+Force Encryption                : true
+Privilege Level                 : ADMINISTRATOR
+"""
+
+
+@pytest.mark.parametrize(
+    ("power", "sol", "wanted"),
+    [
+        ("on", SOL.format("true"), Proof("on", True)),
+        ("on", SOL.format("false"), Proof("on", False)),
+        ("off", "Error requesting SOL parameter 'Set In Progress (0)'", Proof("off", None)),
+    ],
+)
+def test_ipmi_tells_power_and_whether_serial_over_lan_is_on(
+    ipmitool: Path, secret: str, power: str, sol: str, wanted: Proof
+) -> None:
+    Path(f"{ipmitool}.power").write_text(power)
+    Path(f"{ipmitool}.sol").write_text(sol)
+    assert oob.prove(Console("bly", "ipmi", "192.0.2.9", 623, "ops", secret)) == wanted
+    assert "cycle" not in ipmitool.read_text() and "hunter2" not in ipmitool.read_text()
+    Path(secret.removeprefix("file:")).write_text("wrong")
+    with pytest.raises(Unreachable, match="user and password of its credential"):
+        oob.prove(Console("bly", "ipmi", "192.0.2.9", 623, "ops", secret))

@@ -1,5 +1,6 @@
 """Story S2: a production router goes to VPP behind the drain; it hangs as OSPFv3 opens, and the kernel is back."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from fleet.changes.models import Change
-from inventory.models import Observation
+from inventory.models import Console, Credential, Observation, Router
 from lab.sim import SimFleet, oracle
 from tests import needs
+from tests.playbooks.test_oob import Controller
 from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
@@ -38,6 +40,15 @@ def engine(stage: Stage, child_environment: dict[str, str], tmp_path: Path) -> I
         yield
 
 
+@pytest.fixture
+def controller(fleet: SimFleet) -> Iterator[Controller]:
+    """The management controller of bly, which the inventory names once the fleet is loaded."""
+    with Controller() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
 def steps(change: Change) -> dict[str, str]:
     """State of each step of the target by what it is: a verb, with its stage or group."""
     named = ((s, s.planned["params"]) for s in targets(change)[NAME].steps.all() if not s.back)
@@ -60,17 +71,28 @@ def test_ipv6_on_the_loopback_in_ospf3_cannot_be_approved(stage: Stage) -> None:
     assert change.revision is not None
     fatal = [str(f["reason"]) for f in change.revision.plan["findings"] if f["severity"] == "fatal"]
     assert any("vpp-loopback-ospf3-stub" in words for words in fatal), fatal
+    assert change.revision.plan["findings"] and not any("management controller" in words for words in fatal)
+    asked = stage.draft("quick-vpp", {**INPUTS, "console": "required"}, [NAME])
+    assert asked.revision is not None
+    (reason,) = (f["reason"] for f in asked.revision.plan["findings"] if f["code"] == "no-console")
+    assert "console of bly" in str(reason)
 
 
 def test_the_hang_at_undrain_ends_at_the_kernel_without_a_lost_packet(
-    engine: None, fleet: SimFleet, stage: Stage
+    engine: None, fleet: SimFleet, stage: Stage, controller: Controller
 ) -> None:
+    login = Credential.objects.create(name="bmc", username="admin", reference=f"file:{fleet.folder}/key/password")
+    Console.objects.create(
+        router=Router.objects.get(name=NAME), kind="redfish", address="127.0.0.1", port=controller.server_port,
+        credential=login,
+    )  # fmt: skip
     fleet.inject(NAME, "vpp_hangs")
     before = [fleet.console(NAME, words) for words in SHOWN]
     lost = fleet.state(NAME)["lost"]
-    change = stage.start("quick-vpp", INPUTS, [NAME])
+    change = stage.start("quick-vpp", {**INPUTS, "console": "required"}, [NAME])
     wait_ended(change, within_s=600)
     seen = steps(change)
+    assert seen["console"] == "done" and controller.logins and not controller.posted, "asked, nothing switched"
     assert change.state == "rolled_back", (targets(change)[NAME].reasons, seen)
     assert (seen["vpp launch"], seen["vpp-sessions ospf"]) == ("done", "done"), seen
     assert seen["vpp-sessions ospf3"] == "error" and seen["vpp-sessions ibgp"] == "ready"

@@ -1,0 +1,1 @@
+"""The way in beside the network, tried before it may be needed."""
