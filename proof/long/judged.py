@@ -1,7 +1,6 @@
 """What is wrong after a change of the long run: what reached the routers, what is on them, plain SQL. From outside."""
 
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,7 +74,9 @@ class Judge:
         self.fleet.clear(name)
         for (router, path), text in self._files.items():
             if router == name:
-                self.fleet.console(name, shlex.join(wire.put_argv(path, "0644")), stdin=text)
+                self.fleet.console(
+                    name, wire.command(wire.put_argv(path, "0644"), root=True, become="sudo"), stdin=text
+                )
         self.fleet.cycle(name)
         time.sleep(BOOT_S)
         return not any(self.fleet.state(name)["drained"].values())
