@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,18 @@ def servers(small: Path | None) -> Iterator[tuple[str, RedisServer]]:
 class LongRun:
     """Everything that is up, and what was done so far."""
 
-    def __init__(self, into: Path, *, judge: Judge, people: walked.People, sky: weather.Weather, seed: int) -> None:
+    def __init__(
+        self,
+        into: Path,
+        *,
+        judge: Judge,
+        people: walked.People,
+        sky: weather.Weather,
+        seed: int,
+        look: Callable[[str], object],
+    ) -> None:
         self._into, self._judge, self._people, self._sky, self._seed = into, judge, people, sky, seed
+        self._look = look  # has Slipway see now how a router is
         self._pool = list(weather.ROUTERS)
         self.counts = {"changes": 0, "targets": 0}
 
@@ -126,6 +136,7 @@ class LongRun:
         said = {}
         for name in stuck:
             mended = self._judge.mend(name)
+            self._look(name)
             said[name] = self._people.release(change, [name], "files of before and a restart, by hand")
             if said[name] or not mended:
                 said[name] += " left out from now on"
@@ -169,7 +180,10 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
         kept = held.enter_context(services.running(hands, into))
         faults = weather.drawn(seed, minutes=minutes, every_s=every_s, small=small is not None)
         sky = weather.Weather(weather.Scene(kept, redis, fleet, database, small), faults, into / "faults.jsonl")
-        run = LongRun(into, judge=Judge(fleet, database), people=people, sky=sky, seed=seed)
+        run = LongRun(
+            into, judge=Judge(fleet, database), people=people, sky=sky, seed=seed,
+            look=lambda name: hands.run("worker", [sys.executable, "manage.py", "collect", name]),
+        )  # fmt: skip
         postmaster = told.postmaster(database)
         samples = sampled.Samples(
             into / "samples.jsonl", database=database, broker=redis.client,

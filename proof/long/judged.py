@@ -74,9 +74,8 @@ class Judge:
         self.fleet.clear(name)
         for (router, path), text in self._files.items():
             if router == name:
-                self.fleet.console(
-                    name, wire.command(wire.put_argv(path, "0644"), root=True, become="sudo"), stdin=text
-                )
+                put = wire.command(wire.put_argv(path, "0644"), root=True, become="sudo")
+                self.fleet.console(name, put, stdin=text)
         self.fleet.cycle(name)
         time.sleep(BOOT_S)
         return not any(self.fleet.state(name)["drained"].values())
