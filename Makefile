@@ -7,7 +7,7 @@ RUN := .venv/bin
 PYTEST ?=
 FIRST := $(shell [ "$$(nice -n -5 nice 2>/dev/null)" = -5 ] && echo nice -n -5)
 # What a run in CI spent its time on belongs into its log.
-SLOWEST = $(if $(CI),--durations=20)
+SLOWEST = $(if $(CI),--durations=60)
 # With words to choose by, a leg that has no such test is no failure (5: pytest found nothing to run).
 NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # Legs that depend on the database; the rest would only be repeated on PostgreSQL.
