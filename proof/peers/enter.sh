@@ -4,7 +4,8 @@
 set -eu
 folder=$1 name=$2 address=$3
 hostname "$name"
-for dir in etc/bird run/bird etc/sysctl.d var/lib/slipway; do
+# A home of its own too: a shell over SSH reads ~/.bashrc for every command, and a developer's does much.
+for dir in etc/bird run/bird etc/sysctl.d var/lib/slipway root; do
     mkdir -p "/$dir" "$folder/$dir"
     mount --bind "$folder/$dir" "/$dir"
 done

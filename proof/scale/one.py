@@ -47,6 +47,7 @@ def opened() -> None:
 def loaded(inventory: Path) -> dict[str, float]:
     """Inventory and facts; seconds of each. What a machine in use is too slow to log in to is asked again."""
     from django.core.management import CommandError, call_command
+
     from inventory.models import Router
 
     began = time.monotonic()
