@@ -18,7 +18,7 @@ from typing import Any
 
 from lab.sim import oracle
 from lab.sim.fleet import SimFleet
-from proof.scale import processes, used
+from proof.scale import processes, told, used
 
 STAGE = 500
 IDLE_S = 60.0
@@ -171,7 +171,9 @@ def soaking(recipe: Path, roots: dict[str, int], routers: int) -> dict[str, Any]
     from fleet import clock
     from fleet.changes import lifecycle
     from fleet.changes.models import TargetRun
+    from inventory.models import KeepConnected
 
+    KeepConnected.objects.all().delete()  # what must stay connected would soak one after the other
     change, _ = started(recipe, "soak")
     targets = TargetRun.objects.filter(run__revision__change=change, state="soaking")
     began = time.monotonic()
@@ -230,6 +232,7 @@ def main() -> None:
             figures["load"] = [round(os.getloadavg()[0], 1)]
             if options.soak != "only":
                 figures |= changed(recipe, roots, options.dir / "counted", options.routers)
+                told.keep(figures | {"load": [*figures["load"], round(os.getloadavg()[0], 1)]})
                 assert not (bad := oracle.unknown_commands(fleet.journal())), f"no router understood {bad[:3]}"
             if options.soak != "no":
                 figures["soaking"] = soaking(here / "soak.yaml", roots, options.routers)
