@@ -201,6 +201,8 @@ def kept(kind: Kind, held: Step) -> None:
     before = boot(at)
     at.run(["systemctl", "reboot"], root=True)
     at = session(not_boot=before)
+    routed = at.run(["systemctl", "is-active", "frr.service"])
+    assert routed.out.strip() in {"active", "activating"}, "a unit of ours kept the routing daemon from its start"
     seen = kind.observe(at, reached(held))
     assert seen.seen is Seen.DONE, seen.reasons
     again = examined(at, 3)
