@@ -171,8 +171,9 @@ def test_a_worker_killed_in_every_step_ends_as_if_nothing_had_been(
     """One upgrade. The engine is killed once in every step, in the kernel step once in each of its parts."""
     killed: list[str] = []
     boots = boots_so_far()
-    # After so long what a dead worker held is taken up, thirteen times. An undrain takes 85 of its 120 s here anyway.
-    engine.lease_s = 25.0
+    # After so long what a dead worker held is taken up, thirteen times. With 25 s a drain had no time left to send: one
+    # look at the machine takes up to 20 s.
+    engine.lease_s = 45.0
     engine.kill()
     with probed("killed") as results:
         change = conduct.started(stage, three[2], packages[three[2].sha256], (NAME,))
