@@ -86,9 +86,12 @@ class Target:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = _child(self.process.pid)
-        outer = f"t{self.address.rpartition('.')[2]}"
-        _ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid))
-        _ip("link", "set", outer, "master", "br0", "up")
+        _ip("link", "add", self._cable, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid))
+        _ip("link", "set", self._cable, "master", "br0", "up")
+
+    @property
+    def _cable(self) -> str:
+        return f"t{self.address.rpartition('.')[2]}"
 
     def die(self) -> None:
         """Power off: every process is gone, and nothing answers on its address any more, not even with a refusal."""
@@ -98,6 +101,8 @@ class Target:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+        # The kernel takes a dead network apart in its own time, and the next host wants the same cable.
+        subprocess.run(["ip", "link", "delete", self._cable], capture_output=True, check=False)
 
     def wait(self) -> None:
         until = time.monotonic() + 30
