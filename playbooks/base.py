@@ -50,6 +50,7 @@ class Device:
     become: str = ""  # "" | "sudo"
     router_id: str = ""
     platform: str = "linux"
+    fallback_address: str = ""  # tried where nothing answers at `address`; the same host key must show there
 
 
 @dataclass(frozen=True)

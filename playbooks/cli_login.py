@@ -20,10 +20,10 @@ def login(device: Device) -> Iterator[tuple[str, dict[str, Any]]]:
     if not device.host_key:
         remedy = "Compare the fingerprint on the device's console and record the key in the inventory."
         raise HostKeyRefused(Reason(f"host key of {device.name}", "none recorded", "a recorded host key", remedy))
-    host = device.address if device.port == 22 else f"[{device.address}]:{device.port}"
+    hosts = [a if device.port == 22 else f"[{a}]:{device.port}" for a in (device.address, device.fallback_address) if a]
     with tempfile.TemporaryDirectory(prefix="slipway-known-") as folder:
         known = Path(folder) / "known_hosts"
-        known.write_text(f"{host} {device.host_key}\n", encoding="ascii")
+        known.write_text("".join(f"{host} {device.host_key}\n" for host in hosts), encoding="ascii")
         options: dict[str, Any] = {
             "port": device.port, "ssh_strict": True, "system_host_keys": False, "alt_host_keys": True,
             "alt_key_file": str(known),

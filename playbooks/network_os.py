@@ -8,7 +8,7 @@ from typing import Any
 from napalm.base import NetworkDriver, exceptions, get_network_driver
 
 from fleet.core.model import Json, Reason
-from playbooks import cli_login
+from playbooks import cli_login, either_address
 from playbooks.base import (
     Answer,
     Device,
@@ -27,6 +27,7 @@ OVER_SESSION = frozenset({"frr", "vyos"})
 CHECKED: dict[str, dict[str, Any]] = {"ios": {}, "iosxr": {}, "nxos_ssh": {}, "eos": {"transport": "ssh"}}
 _WHOLE_MINUTES = frozenset({"ios", "vyos"})
 _TIMEOUT_S = 60
+_CONNECT_S = 10.0  # as netmiko has it
 
 
 class NoShell(Session):
@@ -102,8 +103,15 @@ def opened(session: Session, name: str, *, allow_removal: bool = False) -> Itera
             raise Impossible(Reason(f"NAPALM driver {name} of {device.name}", found, wanted, remedy))
         with cli_login.login(device) as (password, options):
             options |= CHECKED[name]
-            driver = made(device.address, device.username, password, timeout=_TIMEOUT_S, optional_args=options)
-            driver.open()
+
+            def attempt(address: str, seconds: float) -> NetworkDriver:
+                asked = {**options, "conn_timeout": seconds}
+                driver = made(address, device.username, password, timeout=_TIMEOUT_S, optional_args=asked)
+                with _as_device_errors(device):
+                    driver.open()
+                return driver
+
+            driver = either_address.reached(device, attempt, timeout_s=_CONNECT_S)
             try:
                 yield driver
             finally:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import paramiko
 
 from fleet.core.model import Reason
-from playbooks import wire
+from playbooks import either_address, wire
 from playbooks.base import Answer, Device, Refused, Unreachable, Unsure
-from playbooks.deadlines import deadline
+from playbooks.deadlines import deadline, too_late
 from playbooks.ssh_connection import CONNECT_TIMEOUT_S, ExecConnection, why
 
 # A full routing table as JSON is some 500 bytes a prefix; what we ask for are summaries of kilobytes. 32 MiB is far
@@ -124,6 +124,9 @@ class SshSession:
             raise Unreachable(why(self.device, found, f"a channel for {name}", "Nothing was sent")) from None
 
     def _converse(self, channel: paramiko.Channel, line: str, *, stdin: str, ends_at: float, name: str) -> Answer:
+        if too_late():  # asked last of all: a stop of this process before here can have taken any time
+            found, wanted = "no claim on the step any more", f"to send {name}"
+            raise Unreachable(why(self.device, found, wanted, "Nothing was sent; whoever has the step now looks first"))
         channel.exec_command(line)
         channel.settimeout(_STDERR_LOOK_S)
         _send(channel, stdin.encode(), ends_at)
@@ -181,5 +184,12 @@ def _receive(channel: paramiko.Channel, ends_at: float) -> tuple[bytes, bytes]:
 
 
 def connect(device: Device, timeout_s: float = CONNECT_TIMEOUT_S) -> SshSession:
-    """Open a session; the caller closes it. Raises Unreachable, HostKeyRefused, LoginRefused, Impossible."""
-    return SshSession(ExecConnection(device, timeout_s=timeout_s))
+    """Open a session; the caller closes it. Raises Unreachable, HostKeyRefused, LoginRefused, Impossible.
+
+    A device with a second address is tried there as well, see either_address.py; `timeout_s` is for both together.
+    """
+
+    def attempt(address: str, seconds: float) -> SshSession:
+        return SshSession(ExecConnection(device, timeout_s=seconds, address=address))
+
+    return either_address.reached(device, attempt, timeout_s=timeout_s)

@@ -60,8 +60,8 @@ def _known_key(device: Device) -> tuple[str, bytes]:
 class _OnlyThisKey(paramiko.MissingHostKeyPolicy):
     """Accepts the recorded key of the device and nothing else; nothing is sent before."""
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
+    def __init__(self, device: Device, address: str) -> None:
+        self._device, self._address = device, address
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         _, known = _known_key(self._device)
@@ -80,11 +80,12 @@ class _OnlyThisKey(paramiko.MissingHostKeyPolicy):
                 "Compare the fingerprint on the device's console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
                 " and record the key in the inventory"
             )
-        raise HostKeyRefused(why(self._device, f"{fingerprint(shown)} ({key.get_name()})", wanted, remedy))
+        found = f"{fingerprint(shown)} ({key.get_name()})"
+        raise HostKeyRefused(why(self._device, found, wanted, remedy, address=self._address))
 
 
-def why(device: Device, found: str, wanted: str, remedy: str = "") -> Reason:
-    return Reason(f"SSH of {device.name} ({device.address} port {device.port})", found, wanted, remedy)
+def why(device: Device, found: str, wanted: str, remedy: str = "", *, address: str = "") -> Reason:
+    return Reason(f"SSH of {device.name} ({address or device.address} port {device.port})", found, wanted, remedy)
 
 
 @lru_cache(maxsize=64)
@@ -123,9 +124,9 @@ def _login(device: Device) -> dict[str, Any]:
             raise refuse("a reference of unknown kind", "Write file:/path/of/private/key or env:NAME")
 
 
-def _dial(device: Device, timeout_s: float) -> socket.socket:
+def _dial(device: Device, address: str, timeout_s: float) -> socket.socket:
     try:
-        sock = socket.create_connection((device.address, device.port), timeout=timeout_s)
+        sock = socket.create_connection((address, device.port), timeout=timeout_s)
     except TimeoutError:
         found, remedy = f"no answer in {timeout_s:g} s", "Is it up, is a filter between?"
     except ConnectionRefusedError:
@@ -140,19 +141,20 @@ def _dial(device: Device, timeout_s: float) -> socket.socket:
         # 300 and 105 ms. paramiko does not set it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
-    raise Unreachable(why(device, found, "an SSH server", remedy))
+    raise Unreachable(why(device, found, "an SSH server", remedy, address=address))
 
 
 class ExecConnection(BaseConnection):
     """A netmiko connection that opens no interactive channel: `remote_conn_pre` is the logged-in SSH client.
 
-    Raises Unreachable, HostKeyRefused, LoginRefused or Impossible; nothing but the login has been sent then.
+    `address`: where, if not at the device's own. Raises Unreachable, HostKeyRefused, LoginRefused or Impossible;
+    nothing but the login has been sent then.
     """
 
-    def __init__(self, device: Device, *, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        self.device = device
+    def __init__(self, device: Device, *, timeout_s: float = CONNECT_TIMEOUT_S, address: str = "") -> None:
+        self.device, self.address = device, address or device.address
         super().__init__(
-            host=device.address,
+            host=self.address,
             port=device.port,
             username=device.username,
             device_type="linux",
@@ -164,7 +166,7 @@ class ExecConnection(BaseConnection):
 
     def _build_ssh_client(self) -> paramiko.SSHClient:
         client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(_OnlyThisKey(self.device))
+        client.set_missing_host_key_policy(_OnlyThisKey(self.device, self.address))
         return client
 
     def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
@@ -182,7 +184,7 @@ class ExecConnection(BaseConnection):
 
     def establish_connection(self, width: int = 511, height: int = 1000) -> None:
         """Connect, check the host key, log in. Each of the two phases (up to the key, the login) has the timeout."""
-        sock = _dial(self.device, self.conn_timeout)
+        sock = _dial(self.device, self.address, self.conn_timeout)
         self.remote_conn_pre = self._build_ssh_client()
         try:
             self.remote_conn_pre.connect(

@@ -40,6 +40,9 @@ _SECTIONS = (
             Field("suite", kinds.choice(*Suite.values), "routing suite"),
             Field("address", kinds.ADDRESS, "where SSH listens"),
             Field("port", kinds.PORT, "port of SSH", 22),
+            Field(
+                "fallback_address", kinds.ADDRESS, "tried where nothing answers at `address`; same port and key", None
+            ),
             Field("credential", kinds.NAME, "how to log in; from `credentials`"),
             Field("router_id", kinds.ROUTER_ID, "matches the router with what the network shows", None),
             Field("tags", kinds.TAGS, "words to find it by", []),

@@ -62,6 +62,10 @@ def _duplicates(document: Document) -> Iterator[Problem]:
     yield from _seen_twice(reached, "address", "address with its port")
     ids = [(v["router_id"], e) for v, e in zip(*routers, strict=True) if v.get("router_id") is not None]
     yield from _seen_twice(ids, "router_id", "router id")
+    for values, entry in zip(*routers, strict=True):
+        if values.get("fallback_address") is not None and values["fallback_address"] == values.get("address"):
+            wanted = "another address than `address`"
+            yield entry.problem("fallback_address", "the address itself", wanted, "Leave it out where there is none.")
 
 
 def _unknown_names(document: Document) -> Iterator[Problem]:

@@ -16,7 +16,10 @@ __all__ = [
 
 SITE_FIELDS = ("failure_domain", "time_zone")
 CREDENTIAL_FIELDS = ("username", "reference", "become")
-ROUTER_FIELDS = ("site", "kind", "role", "platform", "suite", "address", "port", "credential", "router_id", "tags")
+ROUTER_FIELDS = (
+    "site", "kind", "role", "platform", "suite", "address", "port", "fallback_address", "credential", "router_id",
+    "tags",
+)  # fmt: skip
 
 
 def end_name(device: str, interface: str) -> str:

@@ -56,6 +56,9 @@ class Router(models.Model):
     suite = models.CharField(max_length=8, choices=Suite)
     address = models.GenericIPAddressField()
     port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    fallback_address = models.GenericIPAddressField(
+        null=True, blank=True, help_text="tried where nothing answers at the address; the same host key must show"
+    )
     credential = models.ForeignKey(Credential, on_delete=models.PROTECT, related_name="routers")
     # As the routing protocols show it: how the live network's own view is matched with this row.
     router_id = models.GenericIPAddressField(protocol="IPv4", null=True, blank=True, unique=True)
@@ -85,6 +88,8 @@ class Router(models.Model):
     def clean(self) -> None:
         if External.objects.filter(name=self.name).exists():
             raise ValidationError({"name": f"found {self.name!r}, the name of an external, wanted one name per device"})
+        if self.fallback_address and self.fallback_address == self.address:
+            raise ValidationError({"fallback_address": "found the address itself, wanted another one, or none"})
 
     def host_key(self) -> HostKey | None:
         """The key that a connection must show, or None: not known, no connection."""
@@ -106,6 +111,7 @@ class Router(models.Model):
             become=self.credential.become,
             router_id=self.router_id or "",
             platform=self.platform,
+            fallback_address=self.fallback_address or "",
         )
 
 

@@ -93,7 +93,8 @@ class DeviceForm(ModelForm):
     class Meta:
         model = models.Router
         fields = (
-            "name", "kind", "site", "role", "platform", "suite", "address", "port", "credential", "router_id", "tags",
+            "name", "kind", "site", "role", "platform", "suite", "address", "port", "fallback_address", "credential",
+            "router_id", "tags",
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from netmiko.exceptions import (
 )
 
 from fleet.core.model import Reason
-from playbooks import cli_login
+from playbooks import cli_login, either_address
 from playbooks.base import Device, HostKeyRefused, LoginRefused, Refused, Unreachable, Unsure
 
 _CONNECT_S = 15.0
@@ -28,23 +28,30 @@ _SHOWN = 300
 def opened(device: Device, device_type: str, *, answer_s: float) -> Iterator["Cli"]:
     """The device's command line. Raises HostKeyRefused, LoginRefused, Unreachable; nothing was sent then."""
     with cli_login.login(device) as (password, options):
-        try:
-            connection = ConnectHandler(
-                device_type=device_type, host=device.address, username=device.username, password=password,
-                conn_timeout=_CONNECT_S, auth_timeout=_CONNECT_S, banner_timeout=_CONNECT_S,
-                read_timeout_override=answer_s, **options,
-            )  # fmt: skip
-        except NetmikoAuthenticationException as error:
-            raise LoginRefused(_why(device, error, "a login")) from error
-        except (NetmikoTimeoutException, ConnectionException, ReadTimeout, OSError) as error:
-            if "known_hosts" in str(error) or "host key" in str(error).lower():
-                remedy = "If the device was reinstalled, compare the fingerprint on its console and record the new key."
-                raise HostKeyRefused(_why(device, error, "the recorded host key", remedy)) from error
-            raise Unreachable(_why(device, error, "a connection")) from error
+        options |= {"username": device.username, "password": password, "read_timeout_override": answer_s}
+
+        def attempt(address: str, seconds: float) -> Any:
+            return _connected(device, address, seconds, {**options, "device_type": device_type})
+
+        connection = either_address.reached(device, attempt, timeout_s=_CONNECT_S)
         try:
             yield Cli(device, connection)
         finally:
             connection.disconnect()
+
+
+def _connected(device: Device, address: str, seconds: float, options: dict[str, Any]) -> Any:
+    try:
+        return ConnectHandler(
+            host=address, conn_timeout=seconds, auth_timeout=seconds, banner_timeout=seconds, **options
+        )
+    except NetmikoAuthenticationException as error:
+        raise LoginRefused(_why(device, error, "a login")) from error
+    except (NetmikoTimeoutException, ConnectionException, ReadTimeout, OSError) as error:
+        if "known_hosts" in str(error) or "host key" in str(error).lower():
+            remedy = "If the device was reinstalled, compare the fingerprint on its console and record the new key."
+            raise HostKeyRefused(_why(device, error, "the recorded host key", remedy)) from error
+        raise Unreachable(_why(device, error, "a connection")) from error
 
 
 class Cli:

@@ -35,6 +35,16 @@ def test_the_first_import_creates_everything_and_the_second_nothing(now: datetim
     assert yaml_file.preview(pods(4)).changes == 0
 
 
+def test_a_second_address_reaches_the_transport_and_goes_with_the_file_again(now: datetime) -> None:
+    text = change(pods(2), "port: 20000", 'port: 20000, fallback_address: "2001:DB8::9"')
+    yaml_file.apply(yaml_file.preview(text), now=now)
+    devices = {row.name: row.device() for row in models.Router.objects.all()}
+    assert (devices["r0"].fallback_address, devices["r1"].fallback_address) == ("2001:db8::9", "")
+    assert yaml_file.preview(text).changes == 0
+    (update,) = yaml_file.preview(pods(2)).updates
+    assert [(f.field, f.before, f.after) for f in update.fields] == [("fallback_address", "2001:db8::9", None)]
+
+
 def test_preview_writes_nothing() -> None:
     yaml_file.preview(pods(4))
     assert not models.Router.objects.exists() and not models.FailureDomain.objects.exists()

@@ -106,6 +106,7 @@ def test_a_device_with_its_host_key(ten: list[Router], reader: User) -> None:
         ({"host_key": "ssh-ed25519 AAAA"}, "Host key"),
         ({"tags": "canary canary"}, "found a tag twice"),
         ({"tags": "rack/7"}, "wanted letters, digits"),
+        ({"fallback_address": "192.0.2.1"}, "found the address itself"),
         ({"address": "10.0.0.0"}, "already exists"),
         ({"port": "70000"}, "Port"),
         ({"name": "transit-a"}, "the name of an external"),
