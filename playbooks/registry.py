@@ -51,7 +51,7 @@ DRIVERS: Mapping[str, str] = {
 
 # Verbs whose looks after the act each need a connection of their own: commit-confirm proves with it that the device
 # can still be reached. All others may be looked at again over the connection that is open.
-OWN_CONNECTION = frozenset({"driver", "napalm", "netmiko", "nic", "packages", "routing", "sysctl", "vpp"})
+OWN_CONNECTION = frozenset({"driver", "napalm", "netmiko", "nic", "packages", "routing", "sysctl", "vpp", "vpp-change"})
 
 
 def verbs() -> tuple[str, ...]:

@@ -30,6 +30,7 @@ _TIMER = "a timer of systemd, or a plain process where there is none, runs what 
 _RUNS = "it keeps what runs and was reached already"
 
 WAY_IN: Mapping[str, WayIn] = {
+    "console": WayIn(Guard.HARMLESS, "it asks the machine's controller whether that answers, and sets nothing"),
     "drain": WayIn(Guard.HARMLESS, "costs and communities move traffic; addresses and sessions stay"),
     "driver": WayIn(Guard.ARMED, f"{_TIMER}; over a reboot a unit that counts from the new boot"),
     "firmware": WayIn(
@@ -52,7 +53,7 @@ WAY_IN: Mapping[str, WayIn] = {
     "ucs-user-ack": WayIn(Guard.ELSEWHERE, "it sets a policy of UCS Manager, nothing on the blade"),
     "undrain": WayIn(Guard.HARMLESS, "it takes back what drain set"),
     "vpp": WayIn(Guard.ARMED, f"{_TIMER}: the kernel has its cards back"),
-    "vpp-change": WayIn(Guard.NONE, "approved commands one by one, each read; rollback needs the management address"),
+    "vpp-change": WayIn(Guard.ARMED, f"{_TIMER}: the planned way back, command by command"),
     "vpp-default": WayIn(Guard.HARMLESS, _RUNS),
     "vpp-sessions": WayIn(Guard.HARMLESS, "it opens sessions that were held back"),
     "vpp-vrrp": WayIn(Guard.HARMLESS, "it lets addresses of VRRP return; those of the router stay"),

@@ -1,11 +1,14 @@
 """The verb `vpp-change`: a sub-interface, an address, in place; the approved commands, one by one, each read."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
+from playbooks import confirm
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.confirm import DeadMan
 from playbooks.vpp import look, parse, render, rendering
 from playbooks.vpp.params import ChangeParams
 
@@ -17,7 +20,8 @@ class VppChange:
     """Bring VPP from the configuration that it has to one that differs a little, without taking traffic away.
 
     What vppcfg plans on the router must be what was approved, line by line; else it holds. Each command's success is
-    read from what VPP says; in the end vppcfg must have nothing left to plan.
+    read from what VPP says; in the end vppcfg must have nothing left to plan. The approved way back lies on the router
+    before, armed: an interface of VPP may be the way in.
     """
 
     verb = "vpp-change"
@@ -37,7 +41,8 @@ class VppChange:
         diff = "".join(f"+{line}\n" for line in made["commands"])
         return PlannedStep(
             self.verb, {**spec.params, "rendered": made}, self.reversibility, self.disruptive, diff=diff,
-            commands=tuple(made["commands"]), estimate_s=self.estimate_s, within_s=params.within,
+            commands=tuple(made["commands"]), estimate_s=self.estimate_s,
+            within_s=max(params.within, 2 * params.confirm),
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
@@ -55,13 +60,20 @@ class VppChange:
         had = session.run(["cat", render.CONFIG], root=True)
         if not had.ok:
             return Look(Seen.UNKNOWN, (Reason(render.CONFIG, "not there", "the configuration that is in force"),))
-        return Look(Seen.READY, (), {}, {"config": had.out, "vpp": look.look(session).kept()})
+        boot = session.run(["cat", render.BOOT], root=True)
+        artifact: dict[str, Json] = {
+            "config": had.out, "boot": boot.out if boot.ok else None, "vpp": look.look(session).kept(),
+            "token": secrets.token_hex(4),
+        }  # fmt: skip
+        return Look(Seen.READY, (), {}, artifact)
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        _, rendered = _params(step)
+        params, rendered = _params(step)
         found = self._left(session, str(rendered["yaml"]))
         if isinstance(found, Reason):
             raise Refused(found)
+        if (man := confirm.of(step)) is not None:
+            confirm.arm(session, man, _back(session, step, man), within_s=params.confirm)
         send(session, found, approved=rendered["commands"], device=step.device.name)
         self._keep(session, str(rendered["yaml"]))
 
@@ -72,14 +84,19 @@ class VppChange:
             return Look(Seen.UNKNOWN, (left,), after_s=1.0)
         if left or not self._saved(session, str(rendered["yaml"])):
             found = f"vppcfg would still do: {', '.join(left[:3])}" if left else f"{render.CONFIG} is not what it has"
-            return Look(Seen.NOT_DONE, (Reason(f"VPP on {step.device.name}", found, "nothing left to plan"),))
+            left_over = Reason(f"VPP on {step.device.name}", found, "nothing left to plan")
+            return confirm.put_back(session, step) or Look(Seen.NOT_DONE, (left_over,))
         was = (step.artifact or {}).get("vpp")
         wrong = look.failed(look.health(look.look(session), _wanted(rendered), before=was))
-        return Look(Seen.NOT_DONE, wrong) if wrong else Look(Seen.DONE, (), {"commands": len(rendered["commands"])})
+        if wrong:
+            return confirm.put_back(session, step) or Look(Seen.NOT_DONE, wrong)
+        return confirm.confirmed(session, step, {"commands": len(rendered["commands"])})
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         """The commands that vppcfg plans for the configuration from before: all of them were shown as the way back."""
         before = str((step.artifact or {}).get("config", ""))
+        if (man := confirm.of(step)) is not None:
+            confirm.disarm(session, man)
         found = self._left(session, before)
         if isinstance(found, Reason):
             raise Refused(found)
@@ -93,7 +110,8 @@ class VppChange:
             return Look(Seen.UNKNOWN, (left,), after_s=1.0)
         if left or not self._saved(session, before):
             return Look(Seen.NOT_DONE, (Reason(f"VPP on {step.device.name}", ", ".join(left[:3]), "as before"),))
-        return Look(Seen.DONE)
+        armed = confirm.still_armed(session, step)
+        return Look(Seen.NOT_DONE, armed) if armed else Look(Seen.DONE)
 
     def _left(self, session: Session, text: str) -> tuple[str, ...] | Reason:
         """What vppcfg on the router would do for this configuration."""
@@ -132,6 +150,15 @@ def send(session: Session, commands: Sequence[str], *, approved: Sequence[str] |
             raise Refused(
                 Reason(f"VPP on {device}: {command}", said or f"status {answer.status}", "carried out", remedy)
             )
+
+
+def _back(session: Session, step: Step, man: DeadMan) -> list[list[str]]:
+    """What the router does by itself: the way back that was planned and shown, and the files of a restart."""
+    held, (_, rendered) = step.artifact or {}, _params(step)
+    boot = held.get("boot")
+    files = {render.CONFIG: str(held.get("config", "")), render.BOOT: boot if isinstance(boot, str) else None}
+    commands = [look.ctl(line, seconds=_COMMAND_S) for line in rendered.get("back") or ()]
+    return [*commands, *confirm.files_back(session, man, files), ["sync"]]
 
 
 def _params(step: Step) -> tuple[ChangeParams, Mapping[str, Any]]:

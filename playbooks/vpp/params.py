@@ -61,6 +61,10 @@ class ChangeParams(BaseModel):
     loopback6_known_good: bool = Field(
         default=False, description="this VPP was tried with IPv6 on a loopback in OSPFv3"
     )
+    confirm: Duration = Field(
+        default=60.0, ge=10.0, le=3600.0,
+        description="the router takes the planned way back by itself unless it is reached so soon by a new connection",
+    )  # fmt: skip
     within: Duration = Field(default=120.0, description="how long the router may take")
     rendered: dict[str, Json] | None = Field(default=None, description="made by the plan")
 

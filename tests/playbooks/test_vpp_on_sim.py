@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from playbooks import registry
-from playbooks.base import Impossible, Step
+from playbooks.base import Impossible, Seen, Step
 from playbooks.engine import OutcomeKind
 from playbooks.facts import driver as facts_driver
 from playbooks.vpp import render
@@ -41,8 +41,8 @@ def baseline(lab: SimLab, legs: Walk) -> Mapping[str, Any]:
     return facts_driver.measure(SimSession(legs.device, lab))
 
 
-def kernels_view(lab: SimLab) -> tuple[str, str]:
-    return lab.ok(NAME, "ip -j -d link show"), lab.ok(NAME, "ip -j addr show")
+def kernels_view(lab: SimLab, name: str = NAME) -> tuple[str, str]:
+    return lab.ok(name, "ip -j -d link show"), lab.ok(name, "ip -j addr show")
 
 
 def planned(legs: Walk, verb: str, params: Mapping[str, Any], **more: Any) -> Step:
@@ -216,6 +216,24 @@ def test_a_small_change_is_executed_as_approved_and_nothing_is_left_to_plan(lab:
     assert same.kind is OutcomeKind.DONE and not same.changed
     back, _ = legs.go(replace(step, progress={}), rollback=True)
     assert back.kind is OutcomeKind.DONE and "eth2.300" not in router.vpp.ports
+
+
+def test_a_small_change_that_nobody_confirms_is_taken_back_by_the_router(lab: SimLab, legs: Walk) -> None:
+    """The way back that was approved, and the files of a restart; the worker is cut off after it has sent."""
+    launched(legs)
+    router, driver = lab.net.routers[NAME], registry.driver("vpp-change")
+    files, ports = dict(router.files), set(router.vpp.ports)
+    session, step = SimSession(legs.device, lab), planned(legs, "vpp-change", {"config": CHANGE, "confirm": "20s"})
+    held = replace(step, artifact=driver.precheck(session, step).artifact)
+    driver.apply(session, held, deadline_s=30)
+    assert "eth2.300" in router.vpp.ports and lab.state(NAME)["timers"]
+    lab.wait(21)
+    assert set(router.vpp.ports) == ports
+    assert all(router.files[path] == files[path] for path in (render.CONFIG, render.BOOT))
+    look = driver.observe(session, held)
+    assert look.seen is Seen.IMPOSSIBLE and "put itself back" in str(look.reasons[0])
+    back, _ = legs.go(held, rollback=True)
+    assert back.kind is OutcomeKind.DONE and not [c for c in lab.journal if c.get("unknown")]
 
 
 def test_a_difference_at_the_start_holds(lab: SimLab, legs: Walk) -> None:
