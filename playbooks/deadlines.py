@@ -1,4 +1,4 @@
-"""Deadlines of commands: one thread watches all of them and acts on those that pass.
+"""Deadlines: of commands, one thread watches all of them; of a claim, after which nothing more is sent.
 
 A `threading.Timer` for each command was a thread for each command: 4,300 of them for 100 routers, which is a tenth of
 all the CPU of such a change. Nearly every deadline is cancelled; setting one is a push on a heap.
@@ -11,11 +11,36 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 _changed = threading.Condition()
 _heap: list[tuple[float, int, "_Deadline"]] = []
 _numbers = itertools.count()
 _watcher: threading.Thread | None = None
+_not_after: ContextVar[tuple[float, Callable[[], float]] | None] = ContextVar("not_after", default=None)
+
+
+@contextmanager
+def nothing_after(ends_at: float, clock: Callable[[], float]) -> Iterator[None]:
+    """From then on (of this clock) `too_late` is true in this block: whoever acts under a claim may not act longer.
+
+    An act is several requests with the network between them, and a process may be stopped there (SIGSTOP, a machine
+    that is moved) for longer than its lease. Stopped for 150 s between the two requests of a restart of daemons, it
+    restarted them on a router that had been given back meanwhile (`python -m proof.faults --stopped --only 1147`).
+    """
+    token = _not_after.set((ends_at, clock))
+    try:
+        yield
+    finally:
+        _not_after.reset(token)
+
+
+def too_late() -> bool:
+    """May nothing be sent any more? Asked as late as possible, by whatever sends."""
+    if (bound := _not_after.get()) is None:
+        return False
+    ends_at, clock = bound
+    return clock() >= ends_at
 
 
 class _Deadline:

@@ -26,6 +26,7 @@ from playbooks.base import (
     Unreachable,
     Unsure,
 )
+from playbooks.deadlines import nothing_after
 
 WriteAhead = Callable[[Mapping[str, Json] | None], bool]
 Clock = Callable[[], float]
@@ -105,7 +106,7 @@ def perform(
     if not write_ahead(captured):
         return Outcome(OutcomeKind.LOST, data=step.progress)
     step = replace(step, artifact=step.artifact if captured is None else captured, progress=look.data or step.progress)
-    return _act(driver.apply, driver.observe, session, step, left_s=ends_at - clock())
+    return _act(driver.apply, driver.observe, session, step, ends_at=ends_at, clock=clock)
 
 
 def perform_rollback(
@@ -137,18 +138,26 @@ def perform_rollback(
         return Outcome(OutcomeKind.RETRY, (_no_time(step),), data=step.progress)
     if not write_ahead(None):
         return Outcome(OutcomeKind.LOST, data=step.progress)
-    return _act(driver.rollback, driver.observe_rollback, session, step, left_s=ends_at - clock())
+    return _act(driver.rollback, driver.observe_rollback, session, step, ends_at=ends_at, clock=clock)
 
 
 def _act(
-    act: Callable[..., None], observe: Callable[[Session, Step], Look], session: Session, step: Step, *, left_s: float
+    act: Callable[..., None],
+    observe: Callable[[Session, Step], Look],
+    session: Session,
+    step: Step,
+    *,
+    ends_at: float,
+    clock: Clock,
 ) -> Outcome:
     """Send once and look at once. Too late to send: left to whoever claims the step next, who will observe first."""
+    left_s = ends_at - clock()
     if left_s <= 0:
         return Outcome(OutcomeKind.LOST, (_no_time(step),), data=step.progress)
 
     def send() -> Look:
-        act(session, step, deadline_s=left_s)
+        with nothing_after(ends_at, clock):
+            act(session, step, deadline_s=left_s)
         return Look(Seen.WAITING)
 
     sending = _guarded(send, step, sent=True, acting=True)

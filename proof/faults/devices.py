@@ -17,6 +17,7 @@ from lab.sim.network import Network
 from lab.sim.router import Timing
 from lab.sim.server import FIRST_PORT
 from playbooks.base import Answer, Device, HostKeyRefused, LoginRefused, Unreachable, Unsure
+from playbooks.deadlines import too_late
 from playbooks.ssh import SshSession
 from playbooks.ssh_connection import CONNECT_TIMEOUT_S
 from proof.faults.theatre import Theatre
@@ -133,6 +134,8 @@ class Wire(SshSession):
         devices, theatre = self._devices, self._devices.theatre
         devices.gate("before", name)
         devices.advance()
+        if too_late():  # as SshSession asks, last of all before it sends
+            raise Unreachable(_why(self.device, "no claim on the step any more", f"to send {name}"))
         if not self.alive:
             raise Unreachable(_why(self.device, "the connection is lost", f"a channel for {name}"))
         ends_at = theatre.now + timeout_s

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from fleet.core.model import Json
-from playbooks.base import DeviceError, Look, Seen, Step
+from playbooks.base import DeviceError, Look, Seen, Session, Step
+from playbooks.deadlines import too_late
 from playbooks.engine import OutcomeKind, perform
 from tests.playbooks.engine_script import (
     AFTER_ACT,
@@ -236,3 +237,23 @@ def test_a_bug_is_named_with_type_and_text_and_shortened() -> None:
 def test_every_device_error_of_the_contract_has_its_outcome() -> None:
     kinds = {type(e) for e in (UNREACHABLE, UNSURE, REFUSED, HOST_KEY, LOGIN, IMPOSSIBLE)}
     assert kinds == set(DeviceError.__subclasses__())
+
+
+def test_an_act_that_was_stopped_in_the_middle_sends_no_more() -> None:
+    """Between two requests of one act the process stood still for longer than its claim: the second is not sent."""
+    now, sent = [0.0], list[str]()
+
+    class TwoRequests(Scripted):
+        def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
+            for request in ("reset", "restart"):
+                if too_late():
+                    raise UNREACHABLE
+                sent.append(request)
+                now[0] += 150.0
+
+    driver = TwoRequests(precheck_says=[READY])
+    outcome = perform(
+        driver, SESSION, STEP, sent=False, deadline_s=75.0, write_ahead=lambda _: True, clock=lambda: now[0]
+    )
+    assert (sent, outcome.kind) == (["reset"], W)
+    assert not too_late()

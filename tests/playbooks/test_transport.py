@@ -24,6 +24,7 @@ from playbooks.base import (
     Unreachable,
     Unsure,
 )
+from playbooks.deadlines import nothing_after
 from tests.playbooks.ssh_server import SshServer, free_port
 
 
@@ -47,6 +48,15 @@ def test_a_command_is_quoted_and_answers_with_status_and_both_outputs(session: t
     assert session.run(["sh", "-c", "echo out; echo err >&2; exit 7"]) == Answer(7, "out\n", "err\n")
     assert session.run(["cat"], stdin="grüße\n").out == "grüße\n"
     assert session.run(["printf", "\\377x"]).out == "\ufffdx"
+
+
+def test_nothing_is_sent_once_the_claim_has_run_out(server: SshServer, session: transport.SshSession) -> None:
+    before = len(server.seen)
+    with nothing_after(time.monotonic() - 1.0, time.monotonic), pytest.raises(Unreachable, match="no claim"):
+        session.run(["echo", "late"])
+    assert server.seen[before:] == []
+    with nothing_after(time.monotonic() + 60.0, time.monotonic):
+        assert session.run(["echo", "in time"]).out == "in time\n"
 
 
 def test_root_goes_through_sudo_only_where_the_login_needs_it(server: SshServer) -> None:
