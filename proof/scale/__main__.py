@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--sizes", default="1000,3000,10000", help="routers, with two worker processes each")
     parser.add_argument("--workers", default="1,2,4", help="worker processes, with as many routers as --shared says")
     parser.add_argument("--shared", type=int, default=300, help="routers for the comparison of worker processes")
-    parser.add_argument("--soak", choices=("yes", "no", "only"), default="yes")
+    parser.add_argument("--soak", choices=("yes", "no", "only", "rows"), default="yes")
     parser.add_argument("--told", action="store_true", help="only write the section of what there is")
     options = parser.parse_args()
     pairs = [(int(n), 2, options.soak) for n in options.sizes.split(",") if n]

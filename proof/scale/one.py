@@ -22,6 +22,7 @@ from proof.scale import processes, told, used
 
 STAGE = 500
 IDLE_S = 60.0
+SETTLED_S = 30.0
 TRIES = 5
 LONGEST_S = 4 * 3600.0
 
@@ -166,10 +167,8 @@ def tasks(seen: Sequence[dict[str, Any]], steps: int) -> dict[str, Any]:
     }
 
 
-def soaking(recipe: Path, roots: dict[str, int], routers: int) -> dict[str, Any]:
+def soaking(recipe: Path, roots: dict[str, int], counted: Path, routers: int) -> dict[str, Any]:
     """All of them soaking: CPU of everything over a minute in which nothing is due."""
-    from fleet import clock
-    from fleet.changes import lifecycle
     from fleet.changes.models import TargetRun
     from inventory.models import KeepConnected
 
@@ -179,17 +178,41 @@ def soaking(recipe: Path, roots: dict[str, int], routers: int) -> dict[str, Any]
     began = time.monotonic()
     wait(lambda: targets.count() == routers and not _claimed(change), within_s=LONGEST_S)
     reached_s = time.monotonic() - began
-    time.sleep(5)
-    before = used.cpu_s(roots)
+    return {"reached_s": round(reached_s, 1), **waited(change, roots, counted, routers)}
+
+
+def waited(change: Any, roots: dict[str, int], counted: Path, routers: int) -> dict[str, Any]:
+    """What a minute costs in which everything of this change soaks; then it is aborted."""
+    from fleet import clock
+    from fleet.changes import lifecycle
+
+    time.sleep(SETTLED_S)  # the first tick after a start does more: it is not what waiting costs
+    before, began_at = used.cpu_s(roots), time.time()
     time.sleep(IDLE_S)
     after = used.cpu_s(roots)
+    seen = tasks(lines(counted, began_at), 0)
     lifecycle.abort(change, change.author, clock.now(), why="measured")
     return {
         "targets": routers,
-        "reached_s": round(reached_s, 1),
         "seconds": IDLE_S,
         "cpu_s": {name: round(after[name] - before[name], 2) for name in roots},
+        **{name: value for name, value in seen.items() if name.startswith("tick")},
+        "shards": seen["shards"],
     }
+
+
+def laid_out(folder: Path, redis: int, routers: int) -> dict[str, Any]:
+    """What waiting costs where the rows were laid out (laid.py): there is no device, and nothing goes to one."""
+    opened()
+    from fleet import clock
+    from proof.scale import laid
+
+    change = laid.soaking(routers, clock.now())
+    with processes.running(folder, workers=2) as started_ids:
+        roots = {**started_ids, "postgresql": _postgresql(), "redis": redis}
+        wait(lambda: "ready." in (folder / "worker.log").read_text(), within_s=600)
+        soak = waited(change, roots, folder / "counted", routers)
+    return {"routers": routers, "workers": 2, "soaking": {**soak, "laid_out": True}}
 
 
 def _claimed(change: Any) -> bool:
@@ -218,8 +241,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--redis", type=int, required=True)
     parser.add_argument("--dir", type=Path, required=True)
-    parser.add_argument("--soak", choices=("yes", "no", "only"), default="yes")
+    parser.add_argument("--soak", choices=("yes", "no", "only", "rows"), default="yes")
     options = parser.parse_args()
+    if options.soak == "rows":
+        json.dump(laid_out(options.dir, options.redis, options.routers), sys.stdout)
+        return
     here = Path(__file__).parent
     recipe = options.dir / "recipe.yaml"
     recipe.write_text((here / "recipe.yaml").read_text().replace("WAVES", ", ".join(map(str, stages(options.routers)))))
@@ -235,7 +261,7 @@ def main() -> None:
                 told.keep(figures | {"load": [*figures["load"], round(os.getloadavg()[0], 1)]})
                 assert not (bad := oracle.unknown_commands(fleet.journal())), f"no router understood {bad[:3]}"
             if options.soak != "no":
-                figures["soaking"] = soaking(here / "soak.yaml", roots, options.routers)
+                figures["soaking"] = soaking(here / "soak.yaml", roots, options.dir / "counted", options.routers)
             figures["load"].append(round(os.getloadavg()[0], 1))
             figures["sim_mb"] = round(used.memory_mb(fleet.pid))
     json.dump(figures, sys.stdout)
