@@ -23,7 +23,7 @@ def consoles(router_id: int) -> Iterator[oob.Console]:
 def attend(step: StepRun) -> Mapping[str, Json]:
     """The progress of a step, with the controllers of its router where it asks them. No query for other verbs."""
     if step.verb != VERB:
-        return step.data
+        return dict(step.data)
     return {**step.data, "consoles": [asdict(one) for one in consoles(step.target.router_id)]}
 
 

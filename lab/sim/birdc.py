@@ -110,7 +110,9 @@ def _rows(ctx: Context) -> list[tuple[str, str, str, str, float, str]]:
     rows += [(f"kernel{f}", "Kernel", f"master{f}", "up", at, "") for f in (4, 6)]
     rows += [("bfd1", "BFD", "---", "up", at, "")]
     near = any(ctx.net.adjacent_since(ctx.router, p, ctx.now) is not None for p in ctx.router.ports if not p.external)
-    rows += [(f"ospf{f}", "OSPF", f"master{f}", "up", at, "Running" if near else "Alone") for f in (4, 6)]
+    off = (ctx.router.bird or BirdState()).off
+    running = ("up", at, "Running" if near else "Alone")
+    rows += [(f"ospf{f}", "OSPF", f"master{f}", *(("down", at, "") if f"ospf{f}" in off else running)) for f in (4, 6)]
     for peer in ctx.router.peers:
         since = ctx.net.established_since(ctx.router, peer, ctx.now)
         state, info = ("up", "Established   ") if since is not None else ("start", "Active        ")
@@ -140,7 +142,8 @@ def _protocols_all(ctx: Context, only: str = "") -> str:
             out += _bgp_detail(ctx, peers[row[0]], up=row[3] == "up")
         elif row[1] in ("OSPF", "Kernel", "Direct"):
             for family in (int(row[0][-1]),) if row[0][-1] in "46" else (4, 6):
-                out += _channel(family, _imported(ctx, row[1], family), 0, 150)
+                exported = sum(route_counts(ctx, family).values()) if row[1] == "Kernel" else 0
+                out += _channel(family, _imported(ctx, row[1], family), exported, 150)
         out += "\n"
     return out
 
@@ -223,7 +226,11 @@ def _show_ospf(ctx: Context, words: Sequence[str]) -> tuple[str, int]:
             printer = _interfaces
         case [*only]:
             printer = _ospf
-    return "\n".join(printer(ctx, f) for f in (4, 6) if not only or only[0] == f"ospf{f}"), 0
+    off = (ctx.router.bird or BirdState()).off
+    if only and only[0] in off:
+        return f"{only[0]}: is not up\n", 1
+    mine = (f for f in (4, 6) if f"ospf{f}" not in off and (not only or only[0] == f"ospf{f}"))
+    return "\n".join(printer(ctx, f) for f in mine), 0
 
 
 def _status(ctx: Context) -> str:

@@ -9,6 +9,7 @@ _DEFINE = re.compile(r"^\s*define\s+(\w+)\s*=\s*(\d+|true|false)\s*;", re.MULTIL
 _STATEMENT = re.compile(r"^\s*(define|include|log|router|filter|function|protocol|template|table|ipv[46]|timeformat|"
                         r"debug|roa[46]|watchdog|hostname|graceful|eval|attribute|threads)\b")  # fmt: skip
 _PROTOCOL = re.compile(r"^protocol ospf v([23])(.*?)(?=^protocol |\Z)", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"^protocol (bgp|ospf v[23]) (\w+)(.*?)(?=^protocol |\Z)", re.MULTILINE | re.DOTALL)
 _COST = r'interface "{}"[^}}]*?\bcost ([^;]+);'
 MAX_COST = 65535
 USUAL_COST = 10  # BIRD's ECONF_COST for an interface that names none
@@ -29,6 +30,18 @@ class BirdState:
 
     def text(self) -> str:
         return "".join(self.loaded.values())
+
+    @property
+    def off(self) -> set[str]:
+        """Protocols that are down because somebody or their configuration says so."""
+        text = self.text()
+        by_file = _NAMED.findall(text) if "disabled yes;" in text else ()
+        return self.disabled | {name for _, name, body in by_file if "disabled yes;" in body}
+
+    @property
+    def sections(self) -> dict[str, list[str]]:
+        """Does OSPFv3 speak, as a section of FRR would say it: what brings down VPP's control plane (vppstate.py)."""
+        return {"interface of ospf6": ["ipv6 ospf6 area 0", *(["ipv6 ospf6 passive"] if "ospf6" in self.off else [])]}
 
     def constants(self) -> dict[str, str]:
         """Name -> literal as written: true, false or digits."""

@@ -326,11 +326,11 @@ def sha256sum(ctx: Context, argv: Sequence[str]) -> Reply:
 
 
 def test(ctx: Context, argv: Sequence[str]) -> Reply:
-    """`test -e|-f|-s PATH`, `[ ... ]`, with an optional `!`."""
+    """`test -e|-f|-s|-L PATH`, `[ ... ]`, with an optional `!`; there are no links."""
     words = [w for w in argv[1:] if w != "]"]
     negated = words[:1] == ["!"]
     words = words[1:] if negated else words
-    present = len(words) == 2 and words[1] in ctx.router.files
+    present = len(words) == 2 and words[0] != "-L" and words[1] in ctx.router.files
     if words[:1] == ["-d"]:
         present = len(words) == 2 and any(p.startswith(words[1].rstrip("/") + "/") for p in ctx.router.files)
     return Reply(status=int(present == negated))

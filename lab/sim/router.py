@@ -225,7 +225,7 @@ class Router:
         if self.unheard6 is not None and self.unheard6 != self.costs6():
             self.unheard6, self.heard6_at = None, now
         if active(self.behaviours, Kind.VPP_HANGS) is not None:
-            self.vpp.opened(self.frr.sections if self.frr is not None else {}, daemons=self.daemons_at is not None)
+            self.vpp.opened((self.bird or self.frr or FrrConfig()).sections, daemons=self.daemons_at is not None)
         cut = active(self.behaviours, Kind.MGMT_CUT)
         text = self.running_text() + startup.settings_text(self.sysctls, self.nics, self.software) if cut else ""
         self.cut = cut is not None and any(re.search(cut.match, line) for line in text.splitlines())
@@ -252,8 +252,8 @@ class Router:
 
     def _read_shut(self) -> frozenset[str]:
         if self.bird is not None:
-            disabled = self.bird.disabled
-            return frozenset(p.address for p in self.peers if disabled and startup.bird_name(p) in disabled)
+            off = self.bird.off
+            return frozenset(p.address for p in self.peers if off and startup.bird_name(p) in off)
         sections = (self.frr or FrrConfig()).sections.items()
         lines = [line.split() for name, lines in sections if name.startswith("router bgp") for line in lines]
         if any(words[:2] == ["bgp", "shutdown"] for words in lines):

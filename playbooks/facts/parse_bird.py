@@ -4,43 +4,18 @@ The exit status of birdc says nothing before 2.0.10; so only the text is read (d
 """
 
 import re
-from dataclasses import dataclass, field
 
 from fleet.core.model import Json
+from playbooks.birdc_show import Protocol, answered, not_running, protocols
+from playbooks.birdc_show import bfd as sessions_of
+from playbooks.birdc_show import neighbours as neighbours_of
+from playbooks.birdc_show import routes as routes_of
 from playbooks.facts.parse_frr import merged
 from playbooks.facts.text import family_of, is_address, whole
 
-_HEADING = re.compile(r"(\S+)\s+([A-Z]\w*)\s+(\S+)\s+(up|start|down|stop|flush)\s+(\S+(?: \d\S*)?)(?:\s+(.*))?")
-_ROUTES = re.compile(r"^\s+Routes:\s+(\d{1,12}) imported,(?: \d{1,12} filtered,)? (\d{1,12}) exported")
 _COUNT = re.compile(r"^(\d{1,12}) of \d{1,12} routes for (\d{1,12}) networks(?: in table (\S+))?$", re.MULTILINE)
-_NEIGHBOUR = re.compile(r"^(\d+\.\d+\.\d+\.\d+)\s+\d+\s+(\S+)\s+\S+\s+(\S+)\s+(\S+)")
-_SESSION = re.compile(r"^(\S+)\s+(\S+)\s+(Up|Down|Init|AdminDown)\s")
 _VIA = re.compile(r"via (\S+) on (\S+)")
 _DEV = re.compile(r"^\s+dev (\S+)", re.MULTILINE)
-
-
-@dataclass
-class _Protocol:
-    name: str
-    kind: str
-    table: str
-    state: str
-    info: str
-    lines: list[str] = field(default_factory=list)
-
-    def value(self, key: str) -> str:
-        found = (line.partition(":") for line in self.lines)
-        return next((v.strip() for k, _, v in found if k.strip() == key), "")
-
-
-def answered(text: str) -> bool:
-    """Did BIRD itself answer (and not: the socket is not there, an error message)?"""
-    return re.search(r"^BIRD \S+ ready\.$", text, re.MULTILINE) is not None
-
-
-def not_running(text: str) -> bool:
-    """Does birdc say that no BIRD listens?"""
-    return "Unable to connect to server control socket" in text
 
 
 def status(text: str) -> dict[str, Json] | None:
@@ -55,17 +30,6 @@ def status(text: str) -> dict[str, Json] | None:
     return {"version": match[1], "daemons": {"bird": "up" if up else lines[-1][:80].lower()}}
 
 
-def _protocols(text: str) -> list[_Protocol]:
-    found: list[_Protocol] = []
-    for line in text.splitlines():
-        match = _HEADING.fullmatch(line.rstrip()) if line[:1].strip() else None
-        if match:
-            found.append(_Protocol(match[1], match[2], match[3], match[4], (match[6] or "").strip()))
-        elif found and line[:1].isspace():
-            found[-1].lines.append(line)
-    return found
-
-
 def bgp(text: str) -> dict[str, Json] | None:
     """`show protocols all`: as `parse_frr.bgp`; peers by neighbour address, a family for each channel.
 
@@ -77,44 +41,33 @@ def bgp(text: str) -> dict[str, Json] | None:
     if not answered(text):
         return None
     made: dict[str, dict[str, Json]] = {}
-    for protocol in (p for p in _protocols(text) if p.kind == "BGP"):
+    for protocol in (p for p in protocols(text) if p.kind == "BGP"):
         peer = protocol.value("Neighbor address").partition("%")[0]
         if not is_address(peer):
             continue
         session = protocol.value("BGP state") or protocol.info or protocol.state
         for family, lines in _channels(protocol, peer):
             state = next((line.split()[-1] for line in lines if line.strip().startswith("State:")), "UP")
-            counts = next((m for line in lines if (m := _ROUTES.match(line))), None)
+            counts = routes_of(lines)
             made.setdefault(family, {})[peer] = {
                 "state": session if state == "UP" or session != "Established" else f"channel {state}",
-                "received": whole(counts[1]) if counts else None,
-                "sent": whole(counts[2]) if counts else None,
+                "received": counts[0] if counts else None,
+                "sent": counts[1] if counts else None,
                 "dropped": None,
                 "name": protocol.name[:64],
             }
     return {"running": True, "peers": made}
 
 
-def _channels(protocol: _Protocol, peer: str) -> list[tuple[str, list[str]]]:
-    made: list[tuple[str, list[str]]] = []
-    for line in protocol.lines:
-        match = re.fullmatch(r"  Channel (\S+)", line.rstrip())
-        if match:
-            made.append((match[1], []))
-        elif made:
-            made[-1][1].append(line)
+def _channels(protocol: Protocol, peer: str) -> list[tuple[str, list[str]]]:
+    made = protocol.channels()
     known = [(family, lines) for family, lines in made if family in ("ipv4", "ipv6")]
     return known if made else [(family_of(peer), protocol.lines)]
 
 
-def ospf_families(protocols: str) -> dict[str, str]:
+def ospf_families(text: str) -> dict[str, str]:
     """Name > family of the OSPF protocols of `show protocols all` (the channel's, else the table's, else IPv4)."""
-    made: dict[str, str] = {}
-    for protocol in (p for p in _protocols(protocols) if p.kind == "OSPF"):
-        channels = [line.split()[-1] for line in protocol.lines if line.strip().startswith("Channel ")]
-        six = "ipv6" in channels or (not channels and protocol.table.endswith("6"))
-        made[protocol.name] = "ipv6" if six else "ipv4"
-    return made
+    return {protocol.name: protocol.family for protocol in protocols(text) if protocol.kind == "OSPF"}
 
 
 def ospf(neighbours: str, protocols: str, family: str) -> dict[str, Json] | None:
@@ -128,15 +81,8 @@ def ospf(neighbours: str, protocols: str, family: str) -> dict[str, Json] | None
         return None
     families = ospf_families(protocols)
     mine = {name for name, found in families.items() if found == family}
-    flat: list[tuple[str, str | None, str]] = []
-    headings: set[str] = set()
-    within = False
-    for line in neighbours.splitlines():
-        if match := re.fullmatch(r"(\S+):", line.strip()):
-            headings.add(match[1])
-            within = match[1] in mine
-        elif within and (match := _NEIGHBOUR.match(line)):
-            flat.append((match[1], match[2], match[3]))
+    rows, headings = neighbours_of(neighbours)
+    flat: list[tuple[str, str | None, str]] = [(r.router_id, r.state, r.interface) for r in rows if r.protocol in mine]
     return {"running": True, "neighbours": merged(flat)} if mine <= headings <= set(families) else None
 
 
@@ -146,12 +92,8 @@ def bfd(text: str) -> dict[str, Json] | None:
         return {"running": False, "peers": {}}
     if not answered(text):
         return None
-    if "There is no BFD protocol running" in text:
-        return {"running": True, "peers": {}}
-    found = [m for line in text.splitlines() if (m := _SESSION.match(line)) and is_address(m[1].partition("%")[0])]
-    if not found and "IP address" not in text:
-        return None
-    return {"running": True, "peers": {f"{m[1].partition('%')[0]}%{m[2]}": m[3].lower() for m in found}}
+    found = sessions_of(text)
+    return {"running": True, "peers": dict(found)} if found is not None else None
 
 
 def routes(text: str, family: str) -> dict[str, Json] | None:

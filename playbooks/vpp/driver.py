@@ -14,8 +14,7 @@ from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Ste
 from playbooks.confirm import DeadMan
 from playbooks.detached import Job, Stage
 from playbooks.vpp import daemon, look, render, rendering
-from playbooks.vpp.holds import from_json, holds, to_json
-from playbooks.vpp.holds import held as there
+from playbooks.vpp.holds import from_json, to_json
 from playbooks.vpp.params import VppParams
 
 _AGAIN_S = 1.0
@@ -53,7 +52,7 @@ class Before:
     @property
     def conf(self) -> str:
         """The daemon's configuration as it was, on the device."""
-        return self.go.file("frr.conf")
+        return self.go.file("daemon.conf")
 
 
 class Vpp:
@@ -83,7 +82,6 @@ class Vpp:
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         """The whole configuration, the commands of VPP and the files, rendered from the facts. Raises Impossible."""
         params = VppParams.model_validate(spec.params)
-        daemon.must_be_frr(device)
         made = rendering.migration(params, device, facts)
         prepare = params.stage == "prepare"
         if prepare:
@@ -119,14 +117,14 @@ class Vpp:
         found_plan = look.plan_now(session, CANDIDATE, novpp=True)
         if wrong := look.same_plan(found_plan, rendered["novpp"], step.device.name):
             return Look(Seen.UNKNOWN, wrong, {"hold": True})
-        config = daemon.running(session)
-        if isinstance(config, Reason):
-            return Look(Seen.UNKNOWN, (config,))
-        mine = holds(config)
-        if {one.line for one in mine} != {row["line"] for row in rendered["held"]}:
+        mine = daemon.of(step.device).present(session)
+        if isinstance(mine, Reason):
+            return Look(Seen.UNKNOWN, (mine,))
+        if {(one.section, one.line) for one in mine} != {(row["section"], row["line"]) for row in rendered["held"]}:
             found_lines = f"{len(mine)} sessions and interfaces to hold back"
             planned = f"the {len(rendered['held'])} of the plan"
-            return Look(Seen.UNKNOWN, (Reason("configuration of FRR", found_lines, planned, "Plan it again."),))
+            reason = Reason(daemon.of(step.device).conf, found_lines, planned, "Plan it again.")
+            return Look(Seen.UNKNOWN, (reason,))
         artifact = {
             "token": secrets.token_hex(4),
             "links": [{**vars(link), "addresses": list(link.addresses)} for link in kept],
@@ -160,11 +158,14 @@ class Vpp:
         if detached.look(session, held.go, timeout_s=20.0).stage is not Stage.NEVER:
             return
         # The drained configuration as it is saved: what the daemon starts with when everything goes back.
-        saved = session.run(["cp", daemon.CONF, held.conf], root=True)
-        if not saved.ok:
-            raise Refused(Reason(daemon.CONF, " ".join(saved.err.split())[:200], "a copy of it"))
+        # Once: after a crash in between, the file holds sessions back already.
+        speaker = daemon.of(step.device)
+        if not session.run(["test", "-e", held.conf], root=True).ok:
+            for words in (["cp", speaker.conf, f"{held.conf}.new"], ["mv", f"{held.conf}.new", held.conf]):
+                if not (saved := session.run(words, root=True)).ok:
+                    raise Refused(Reason(speaker.conf, saved.said, "a copy of it"))
         put(session, held.go.file("back"), back_script(step), mode="0600")
-        daemon.configure(session, held.held, hold=True, timeout_s=min(30.0, deadline_s))
+        speaker.configure(session, held.held, hold=True, timeout_s=min(30.0, deadline_s))
         confirm.arm(session, dead_man(held), [["/bin/sh", held.go.file("back")]], within_s=params.confirm)
         commands = render.launching(
             params, rendered, held.links, suite=step.device.suite, vrrp=held.vrrp, routes=held.routes
@@ -189,7 +190,7 @@ class Vpp:
             left = look.plan_now(session)
             reason = Reason("plan of VPP after the launch", str(left)[:300], "an empty one")
             wrong = () if left == () else (left if isinstance(left, Reason) else reason,)
-        wrong = wrong or self._names_kept(session, params, rendered, held) or _daemon_holds(session, held)
+        wrong = wrong or self._names_kept(session, params, rendered, held) or _daemon_holds(session, step, held)
         if wrong:
             return Look(
                 Seen.NOT_DONE if step.waited_s > params.within else Seen.WAITING, wrong, step.progress, after_s=_AGAIN_S
@@ -299,12 +300,11 @@ class Vpp:
         return tuple(reasons)
 
 
-def _daemon_holds(session: Session, held: Before) -> tuple[Reason, ...]:
+def _daemon_holds(session: Session, step: Step, held: Before) -> tuple[Reason, ...]:
     """The daemon runs again, and holds its sessions back."""
-    config = daemon.running(session)
-    if isinstance(config, Reason):
-        return (config,)
-    open_now = [one for one in held.held if one not in there(config, held.held)]
+    open_now = daemon.of(step.device).open(session, held.held)
+    if isinstance(open_now, Reason):
+        return (open_now,)
     return tuple(Reason(one.section, f"without {one.line}", "held back until its group's turn") for one in open_now)
 
 
@@ -345,7 +345,7 @@ def back_script(step: Step) -> str:
     params, rendered = _params(step)
     held = before(step)
     phys = [Phy(**row) for row in rendered["phys"]]
-    keeps = {"vrrp": held.vrrp, "routes": held.routes, "file": held.conf, "conf": daemon.CONF}
+    keeps = {"vrrp": held.vrrp, "routes": held.routes, "file": held.conf, "conf": daemon.of(step.device).conf}
     commands = render.way_back(params, phys, held.links, suite=step.device.suite, keeps=keeps)
     return confirm.script(DeadMan(f"vpp-back-{held.token}"), commands)
 

@@ -17,6 +17,7 @@ class Hold:
     group: Group
     section: str
     line: str
+    peer: str = ""  # of a BGP session
 
 
 def holds(config: str, *, members: str = "") -> tuple[Hold, ...]:
@@ -52,7 +53,7 @@ def _neighbours(section: str, body: str, members: str) -> Iterable[Hold]:
         inner = remote in {own, "internal"}
         matches = bool(members) and re.search(members, about.get("description", "")) is not None
         group: Group = "ibgp" if inner else "members" if matches else "ebgp"
-        yield Hold(group, section, f"neighbor {peer} shutdown")
+        yield Hold(group, section, f"neighbor {peer} shutdown", peer)
 
 
 def lines(chosen: Iterable[Hold], *, hold: bool) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ def held(config: str, chosen: Iterable[Hold]) -> tuple[Hold, ...]:
 
 def peers(chosen: Iterable[Hold]) -> frozenset[str]:
     """Addresses of the BGP sessions among these."""
-    return frozenset(one.line.split()[1] for one in chosen if one.line.startswith("neighbor "))
+    return frozenset(one.peer for one in chosen if one.peer)
 
 
 def of_group(chosen: Iterable[Hold], group: Group) -> tuple[Hold, ...]:
@@ -88,7 +89,7 @@ def from_json(rows: Sequence[Mapping[str, str]] | None) -> tuple[Hold, ...]:
     """What an artifact holds; a row that is none is left out."""
     known = set(ORDER)
     return tuple(
-        Hold(row["group"], str(row["section"]), str(row["line"]))  # type: ignore[arg-type]  # one of ORDER
+        Hold(row["group"], str(row["section"]), str(row["line"]), str(row.get("peer", "")))  # type: ignore[arg-type]
         for row in rows or ()
         if isinstance(row, Mapping) and row.get("group") in known and {"section", "line"} <= row.keys()
     )

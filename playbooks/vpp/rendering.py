@@ -7,8 +7,8 @@ from fleet.core import vpp, vpp_host, vpp_rules
 from fleet.core.model import Json, Reason
 from fleet.core.vpp import Dataplane
 from playbooks.base import Device, Impossible
-from playbooks.vpp import present, render, vppcfg_tool
-from playbooks.vpp.holds import holds, to_json
+from playbooks.vpp import daemon, present, render, vppcfg_tool
+from playbooks.vpp.holds import to_json
 from playbooks.vpp.params import ChangeParams, VppParams
 
 _SHOWN = 20
@@ -24,19 +24,12 @@ def refuse(device: Device, reasons: tuple[Reason, ...]) -> None:
 
 def against(config: Mapping[str, Json], facts: Mapping[str, Json], *, known_good: bool) -> tuple[Reason, ...]:
     """What our rules, the advisory and vppcfg's validator hold against a configuration."""
-    stubs = vpp_rules.ospf3_stubs(_config(facts))
+    stubs = vpp_rules.ospf3_stubs(daemon.config_of(facts))
     ours = (
         *vpp_rules.violations(config),
         *vpp_rules.loopback_hang(config, ospf3_stubs=stubs, known_good=known_good),
     )
     return ours or vppcfg_tool.refusals(config)
-
-
-def _config(facts: Mapping[str, Json]) -> str:
-    """The daemon's configuration of the facts; empty where they have none."""
-    routing = facts.get("routing")
-    text = routing.get("running_config") if isinstance(routing, Mapping) else None
-    return text if isinstance(text, str) else ""
 
 
 def planned(config: Mapping[str, Json], has: present.Present, device: Device) -> list[str]:
@@ -52,10 +45,11 @@ def migration(params: VppParams, device: Device, facts: Mapping[str, Json]) -> d
     if facts.get("dataplane") == "vpp" or facts.get("vpp"):
         found = "VPP forwards already"
         raise Impossible(Reason(f"VPP on {device.name}", found, "the kernel", "Use `vpp-change` for what is small."))
+    speaker = daemon.of(device)
     intent = vpp.from_kernel(facts, params.wish())
     cpus = _cores(params, facts)
     wrong = intent.wrong or against(intent.config, facts, known_good=params.loopback6_known_good)
-    refuse(device, (*wrong, *(cpus if isinstance(cpus, tuple) else ())))
+    refuse(device, (*wrong, *speaker.against(daemon.config_of(facts)), *(cpus if isinstance(cpus, tuple) else ())))
     assert isinstance(cpus, vpp_host.Cores)
     dpdk = params.dataplane is Dataplane.DPDK
     buffers = vpp_host.hugepages(
@@ -73,7 +67,7 @@ def migration(params: VppParams, device: Device, facts: Mapping[str, Json]) -> d
         "novpp": planned(intent.config, present.mocked(intent.config), device),
         "phys": [vars(phy) for phy in intent.phys],
         "pairs": dict(vpp.pairs(intent.config)),
-        "held": to_json(holds(_config(facts))),
+        "held": to_json(speaker.holds(daemon.config_of(facts))),
         "isolated": vpp_host.cpu_list(cpus.isolated),
         "pages": pages,
         "vppcfg": vppcfg_tool.vppcfg_version(),

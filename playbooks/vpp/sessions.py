@@ -13,7 +13,7 @@ from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks.base import Device, Look, Refused, Seen, Session, Step
 from playbooks.vpp import daemon, look
-from playbooks.vpp.holds import Hold, from_json, held, holds, lines, of_group, peers, to_json
+from playbooks.vpp.holds import Hold, from_json, of_group, peers, to_json
 from playbooks.vpp.params import Group, SessionParams
 
 _AGAIN_S = 1.0
@@ -47,44 +47,42 @@ class VppSessions:
 
     def plan(self, spec: StepSpec, device: Device, facts: Mapping[str, Json]) -> PlannedStep:
         params = SessionParams.model_validate(spec.params)
-        daemon.must_be_frr(device)
-        routing = facts.get("routing")
-        text = routing.get("running_config") if isinstance(routing, Mapping) else None
-        mine = _mine(params, holds(text if isinstance(text, str) else "", members=params.members))
+        speaker = daemon.of(device)
+        mine = _mine(params, speaker.holds(daemon.config_of(facts), members=params.members))
         return PlannedStep(
             self.verb, spec.params, self.reversibility, self.disruptive,
             diff="".join(f"-{one.line} ({one.section})\n" for one in mine),
-            commands=(" / ".join(lines(mine, hold=False)),) if mine else (), expected={"held": to_json(mine)},
+            commands=speaker.planned(mine), expected={"held": to_json(mine)},
             estimate_s=params.gate + 5.0, within_s=params.within + params.gate + 30.0,
         )  # fmt: skip
 
     def precheck(self, session: Session, step: Step) -> Look:
-        mine, config = _planned(step), daemon.running(session)
-        if isinstance(config, Reason):
-            return Look(Seen.UNKNOWN, (config,))
         if step.drain_artifact is None:
             return Look(Seen.READY)  # asked before the drain, as every step is: VPP is not there yet
+        shut = daemon.of(step.device).shut(session, _planned(step))
+        if isinstance(shut, Reason):
+            return Look(Seen.UNKNOWN, (shut,))
         seen = look.look(session, alive_s=_params(step).alive)
         if wrong := look.failed(look.health(seen, _wanted(seen)))[:3]:
             return Look(Seen.UNKNOWN, wrong)
-        if not held(config, mine):
+        if not shut:
             # Opened by us, and asked for again because it was not back in time: what is wrong is the answer.
             wrong = _wrong(session, step, seen) if step.artifact and step.waited_s > _params(step).within else ()
             return Look(Seen.UNKNOWN, wrong) if wrong else Look(Seen.ALREADY)
-        return Look(Seen.READY, (), {}, {"held": to_json(held(config, mine)), "vpp": seen.kept(), "pairs": seen.pairs})
+        return Look(Seen.READY, (), {}, {"held": to_json(shut), "vpp": seen.kept(), "pairs": seen.pairs})
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        daemon.configure(session, _held(step), hold=False, timeout_s=min(30.0, deadline_s))
+        daemon.of(step.device).configure(session, _held(step), hold=False, timeout_s=min(30.0, deadline_s))
 
     def observe(self, session: Session, step: Step) -> Look:
         """DONE when the group is open, VPP is well, every session of the baseline is back, for as long as `gate`.
 
         The control plane is asked first: when it hangs the group has failed, whatever the sessions still show.
         """
-        params, config = _params(step), daemon.running(session)
-        if isinstance(config, Reason):
-            return Look(Seen.UNKNOWN, (config,), step.progress, after_s=_AGAIN_S)
-        if shut := held(config, _planned(step)):
+        params, shut = _params(step), daemon.of(step.device).shut(session, _planned(step))
+        if isinstance(shut, Reason):
+            return Look(Seen.UNKNOWN, (shut,), step.progress, after_s=_AGAIN_S)
+        if shut:
             reasons = tuple(Reason(one.section, one.line, "open") for one in shut)
             return Look(Seen.NOT_DONE, reasons)
         seen = look.look(session, alive_s=params.alive)
@@ -105,20 +103,20 @@ class VppSessions:
         return Look(Seen.WAITING, (), data, after_s=min(left, _AGAIN_S)) if left > 0 else Look(Seen.DONE, (), data)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        daemon.configure(session, _held(step), hold=True, timeout_s=min(30.0, deadline_s))
+        daemon.of(step.device).configure(session, _held(step), hold=True, timeout_s=min(30.0, deadline_s))
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
-        mine, config = _held(step), daemon.running(session)
-        if isinstance(config, Reason):
-            return Look(Seen.UNKNOWN, (config,), after_s=_AGAIN_S)
-        left = [one for one in mine if one not in held(config, mine)]
+        left = daemon.of(step.device).open(session, _held(step))
+        if isinstance(left, Reason):
+            return Look(Seen.UNKNOWN, (left,), after_s=_AGAIN_S)
         reasons = tuple(Reason(one.section, f"without {one.line}", one.line) for one in left)
         return Look(Seen.NOT_DONE, reasons) if left else Look(Seen.DONE)
 
 
 def _wrong(session: Session, step: Step, seen: look.Vpp) -> tuple[Reason, ...]:
     """What keeps a group's gate shut: VPP itself, neighbours and sessions, BFD, routes."""
-    group, artifact, said = _params(step).group or "ospf", step.artifact or {}, daemon.asked(session)
+    group, artifact = _params(step).group or "ospf", step.artifact or {}
+    said = daemon.of(step.device).asked(session)
     return (
         *look.failed(look.health(seen, {"pairs": artifact.get("pairs") or {}}, before=artifact.get("vpp"))),
         *back(group, said, step.baseline or {}, peers(_planned(step))),
@@ -127,12 +125,10 @@ def _wrong(session: Session, step: Step, seen: look.Vpp) -> tuple[Reason, ...]:
     )
 
 
-def back(
-    group: Group, said: Mapping[str, Any], baseline: Mapping[str, Any], mine: frozenset[str]
-) -> tuple[Reason, ...]:
+def back(group: Group, said: daemon.Said, baseline: Mapping[str, Any], mine: frozenset[str]) -> tuple[Reason, ...]:
     """What of the baseline's sessions of a group is not back. Pure."""
     if group in {"ospf", "ospf3"}:
-        now = daemon.full(said, group)
+        now = said.full.get(group)
         section = baseline.get(group)
         listed = section.get("neighbours") if isinstance(section, Mapping) else None
         want = {n for n, one in (listed or {}).items() if isinstance(one, Mapping) and one.get("full")}
@@ -140,7 +136,7 @@ def back(
             return (Reason(f"{group} neighbours", "no readable answer", f"{len(want)} as in the baseline"),)
         gone = sorted(want - now)
         return (Reason(f"{group} neighbours", f"not Full: {', '.join(gone)}", "all of the baseline"),) if gone else ()
-    found, was = daemon.sessions(said), _before(baseline)
+    found, was = said.sessions, _before(baseline)
     if found is None:
         return (Reason(f"{group} sessions", "no readable answer", "those of the baseline"),)
     reasons = []
@@ -185,9 +181,9 @@ def _bgp_peers(baseline: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def _bfd(group: Group, said: Mapping[str, Any], step: Step) -> CheckResult:
+def _bfd(group: Group, said: daemon.Said, step: Step) -> CheckResult:
     wanted = bfd_of(group, step.baseline or {}, peers(_planned(step)))
-    return vpp_judge.bfd(wanted, daemon.bfd(said))
+    return vpp_judge.bfd(wanted, said.bfd)
 
 
 def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
@@ -202,9 +198,9 @@ def _before(baseline: Mapping[str, Any]) -> dict[str, int]:
     return made
 
 
-def _counts(said: Mapping[str, Any]) -> dict[str, tuple[int | None, int | None]]:
+def _counts(said: daemon.Said) -> dict[str, tuple[int | None, int | None]]:
     """Family > routes that the daemon has installed, and None: the kernel's are those of its namespace."""
-    return {family: (daemon.routes(said, family), None) for family in ("ipv4", "ipv6")}
+    return {family: (said.routes.get(family), None) for family in ("ipv4", "ipv6")}
 
 
 def _wanted(seen: look.Vpp) -> dict[str, Any]:

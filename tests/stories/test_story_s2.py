@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from fleet.changes.models import Change
-from inventory.models import Console, Credential, Observation, Router
+from fleet.changes.models import Change, StepRun
+from inventory.models import Beacon, Console, Credential, Observation, Router
 from lab.sim import SimFleet, oracle
 from tests import needs
 from tests.playbooks.test_oob import Controller
@@ -103,6 +103,27 @@ def test_the_hang_at_undrain_ends_at_the_kernel_without_a_lost_packet(
     state = fleet.state(NAME)
     assert not state["vpp"]["running"] and not state["vpp"]["taken"]
     seen_clean(fleet)
+
+
+def test_a_router_with_bird_goes_to_vpp_with_its_loss_measured_before_and_after(
+    engine: None, fleet: SimFleet, stage: Stage
+) -> None:
+    needs.need(needs.minutes())
+    name = "aebi"
+    router = Router.objects.get(name=name)
+    Beacon.objects.create(router=router, prefix=f"{router.router_id}/32")
+    config = fleet.console(name, "cat /etc/bird/bird.conf")
+    lost = fleet.state(name)["lost"]
+    change = stage.start("quick-vpp", {**INPUTS, "dataplane": "af_packet", "from": "neighbours"}, [name])
+    wait_ended(change, within_s=900)
+    target = targets(change)[name]
+    assert change.state == "succeeded", (target.reasons, [(s.verb, s.state) for s in target.steps.all()])
+    assert fleet.state(name)["vpp"]["running"] and fleet.state(name)["lost"] == lost
+    assert fleet.console(name, "cat /etc/bird/bird.conf") == config, "all open: the file is as it was"
+    probed = StepRun.objects.get(target=target, verb="probe-again")
+    assert probed.state == "done" and {row["verdict"] for row in probed.data["results"]} == {"pass"}
+    journal = fleet.journal()
+    assert not oracle.unknown_commands(journal) and not oracle.disrupted_undrained(journal)
 
 
 def test_a_router_forwards_with_vpp_and_what_was_approved_is_what_ran(
