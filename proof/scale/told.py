@@ -1,6 +1,7 @@
 """The section of scale, from every measurement that is kept."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from proof.report import Row
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "scale"
 PLANNING = FOLDER.parents[1] / "bench" / "planning.json"
 BIGGEST = 10_000
+QUIET = (1_000, 3_000, 10_000)
 # CPU of a device may be so much more where there are ten times as many: what is called flat.
 FLAT = 1.25
 # Of one core, over a minute, all worker processes together.
@@ -29,7 +31,8 @@ measures one size and keeps it beside the others (`var/proof/scale`).
 
 CPU a device counts the worker processes; memory is what they have more than idle, for a thousand devices in flight
 (rows begun and not ended: a worker process holds 25 of them in hand). Queries a step are those of the shards, ticks
-apart. Soaking: nothing is due for the minute that is measured. Devices a minute share two cores with the simulated
+apart. Soaking: nothing is due for the minute that is measured; "laid out" says that the rows of such a run were written
+instead of walked to (`--soak rows`, `proof/scale/laid.py`). Devices a minute share two cores with the simulated
 routers, PostgreSQL, Redis and whatever else the machine does (load in the table): they say little about a machine of
 its own, and comparisons of wall time little at a load that changes."""
 
@@ -58,6 +61,7 @@ def rows(found: Sequence[Mapping[str, Any]], planning: Sequence[Mapping[str, Any
     sizes = [f for f in ran if f["workers"] == 2]
     made = [row for f in sizes for row in _of(f)]
     made += _flat(sizes)
+    made += _quiet(sizes)
     made += [row for f in found if "soaking" in f for row in _soaking(f)]
     made += _more_workers(ran)
     made += _planning(planning)
@@ -99,9 +103,27 @@ def _soaking(f: Mapping[str, Any]) -> list[Row]:
     soak = f["soaking"]
     share = soak["cpu_s"]["worker"] / soak["seconds"]
     others = ", ".join(f"{who} {soak['cpu_s'][who]:.1f}" for who in ("ticker", "beat", "postgresql"))
-    what = f"{soak['targets']:,} soaking: CPU of the workers over {soak['seconds']:.0f} s"
+    laid = ", laid out as rows" if soak.get("laid_out") else ""
+    what = f"{soak['targets']:,} soaking{laid}: CPU of the workers over {soak['seconds']:.0f} s"
     found = f"{soak['cpu_s']['worker']:.1f} s, {share:.1%} of a core (others: {others})"
-    return [Row(what, found, f"at most {IDLE_SHARE:.0%}", holds=share <= IDLE_SHARE)]
+    made = [Row(what, found, f"at most {IDLE_SHARE:.0%}", holds=share <= IDLE_SHARE)]
+    if ticks := soak.get("ticks"):
+        found = f"{soak['tick_cpu_s'] / ticks:.2f} s; {soak['shards']} messages to workers"
+        made.append(Row(f"{soak['targets']:,} soaking{laid}: CPU of a tick", found))
+    return made
+
+
+def _quiet(sizes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """How long sizes that were not run would take on a quiet machine: all CPU of Slipway, spread over its cores."""
+    if not sizes:
+        return []
+    last = sizes[-1]
+    own = sum(last["cpu_s"][who] for who in ("worker", "ticker", "beat", "postgresql", "redis")) / last["routers"]
+    cores = os.cpu_count() or 1
+    more = [size for size in QUIET if size > last["routers"]]
+    found = "; ".join(f"{size:,}: {own * size / cores / 60:.0f} min" for size in more)
+    what = f"reckoned, not run: {own:.2f} s of CPU a device (devices' own not counted) x devices / {cores} cores"
+    return [Row(what, found)] if more else []
 
 
 def _more_workers(ran: Sequence[Mapping[str, Any]]) -> list[Row]:
