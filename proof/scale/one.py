@@ -210,7 +210,7 @@ def laid_out(folder: Path, redis: int, routers: int) -> dict[str, Any]:
     change = laid.soaking(routers, clock.now())
     with processes.running(folder, workers=2) as started_ids:
         roots = {**started_ids, "postgresql": _postgresql(), "redis": redis}
-        wait(lambda: "ready." in (folder / "worker.log").read_text(), within_s=600)
+        wait(lambda: ready(folder), within_s=600)
         soak = waited(change, roots, folder / "counted", routers)
     return {"routers": routers, "workers": 2, "soaking": {**soak, "laid_out": True}}
 
@@ -226,6 +226,13 @@ def _ended(change: Any) -> bool:
     if change.state in {"paused", "failed"}:
         raise AssertionError(f"the change is {change.state}")
     return bool(change.ended)
+
+
+def ready(folder: Path) -> bool:
+    """Does the worker take messages? What keeps it from starting is said at once."""
+    said = (folder / "worker.log").read_text()
+    assert "Traceback" not in said, said[-1500:]
+    return "ready." in said
 
 
 def wait(seen: Callable[[], bool], *, within_s: float) -> None:
@@ -254,7 +261,7 @@ def main() -> None:
         figures: dict[str, Any] = {"routers": options.routers, "workers": options.workers, **loaded(fleet.inventory)}
         with processes.running(options.dir, workers=options.workers) as started_ids:
             roots = {**started_ids, "sim": fleet.pid, "postgresql": _postgresql(), "redis": options.redis}
-            wait(lambda: "ready." in (options.dir / "worker.log").read_text(), within_s=600)
+            wait(lambda: ready(options.dir), within_s=600)
             figures["load"] = [round(os.getloadavg()[0], 1)]
             if options.soak != "only":
                 figures |= changed(recipe, roots, options.dir / "counted", options.routers)
