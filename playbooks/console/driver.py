@@ -4,6 +4,7 @@ Who the controllers are comes in `Step.progress["consoles"]` (rows of `Console`'
 there, for the look before the drain as well.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,8 +15,9 @@ from fleet.core.states import TargetState
 from playbooks import oob
 from playbooks.base import Device, DeviceError, Look, Seen, Session, Step, Unreachable
 
-# A controller that is busy misses a request now and then; one that is away misses both.
-_TRIES = 2
+# A controller that is busy misses a request now and then, and is asked once more; not one that took its time to say
+# nothing (ipmitool gives up after 20 s), because the claim on the step runs meanwhile.
+_SOON_S = 10.0
 
 
 class ConsoleParams(BaseModel):
@@ -84,14 +86,14 @@ class ConsoleProof:
 
 def _proven(console: oob.Console) -> oob.Proof | list[Reason]:
     """What one controller says, or why it is no way in."""
-    for left in reversed(range(_TRIES)):
+    begun = time.monotonic()
+    try:
         try:
             proof = oob.prove(console)
-        except Unreachable as error:
-            if left:
-                continue
-            return [error.reason]
-        except DeviceError as error:
-            return [error.reason]
-        return list(proof.against(console)) or proof
-    return []
+        except Unreachable:
+            if time.monotonic() - begun > _SOON_S:
+                raise
+            proof = oob.prove(console)
+    except DeviceError as error:
+        return [error.reason]
+    return list(proof.against(console)) or proof

@@ -5,10 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
-from fleet.changes import out_of_band
-from fleet.core.model import PlannedStep, Reversibility, Severity
+from fleet import clock
+from fleet.changes import legs, out_of_band
+from fleet.core.model import PlannedStep, Reason, Reversibility, Severity, StepSpec, to_json
 from inventory.models import Console, Router
+from playbooks import oob, registry
+from playbooks.base import Unreachable
 from tests.changes import builders
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +49,30 @@ def test_who_has_none_to_ask_is_refused_and_who_goes_without_is_shown(
     assert without.reason.subject == "console of dekker"
     with django_assert_num_queries(0):
         assert out_of_band.findings({"bly": steps(bly="")["bly"][:1]}) == []
+
+
+def test_it_is_asked_before_the_drain_with_everything_else(
+    author: User, approver: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders.fleet(["bly"])
+    give("bly", "redfish")
+    now = clock.now()
+    run = builders.running(author, approver, builders.plan([["bly"]]), now)
+    builders.begin(run, ["bly"], now)
+    (job,) = legs.load_jobs([builders.target(run, "bly").pk])
+    planned = registry.driver("console").plan(StepSpec("console", {}), job.device, {})
+    step = next(s for s in job.steps if s.verb == "nic")
+    step.verb, step.planned, job.steps = "console", to_json(planned), [step]
+    session: Any = None
+    monkeypatch.setattr(oob, "prove", lambda console: oob.Proof("on", None))
+    assert legs.look_ahead(job, session, now).moved == ()
+
+    def deaf(console: oob.Console) -> oob.Proof:
+        raise Unreachable(Reason(f"console of {console.device}", "no answer", "an answer by Redfish"))
+
+    monkeypatch.setattr(oob, "prove", deaf)
+    (why,) = legs.look_ahead(job, session, now).moved
+    assert why.startswith("console of bly: found no answer"), "held before anything is touched"
 
 
 def test_only_a_step_that_asks_is_told_of_them(django_assert_num_queries: Callable[..., Any]) -> None:
