@@ -11,6 +11,8 @@ from proof.faults.told import FOLDER
 
 RUN = [sys.executable, "-m", "proof.faults"]
 BESIDE_POSTGRESQL = [sys.executable, "-m", "tests.postgresql"]
+# The look before daemons are restarted (`--stopped`): whoever goes on there without asking restarts them again.
+OVERTAKEN = 1145
 SABOTAGED = 20  # runs with each rule taken away: enough for the judge to see it, see docs/proof.md
 
 
@@ -24,18 +26,21 @@ class Piece:
 
 
 def pieces(*, seed: int, runs: int) -> list[Piece]:
-    """About half of the runs are drawn on SQLite, a fifth on PostgreSQL, the rest are deaths one by one."""
+    """About half of the runs are drawn on SQLite, a fifth on PostgreSQL, the rest are deaths and stops one by one."""
     drawn, elsewhere = runs // 2, runs // 5
-    single = min(runs - drawn - elsewhere, len(boundaries()))
+    single = min((runs - drawn - elsewhere) // 2, len(boundaries()))
     step = max(len(boundaries()) // max(single, 1), 1)
     common = ["--seed", str(seed)]
     made = [
         Piece("drawn", [*RUN, *common, "--runs", str(drawn)]),
         Piece("single", [*RUN, *common, "--sweep", "--step", str(step), "--runs", str(single)]),
+        Piece("stopped", [*RUN, *common, "--stopped", "--step", str(step), "--runs", str(single)]),
         Piece("postgresql", [*BESIDE_POSTGRESQL, *RUN, *common, "--first", str(drawn), "--runs", str(elsewhere)]),
     ]
     for how in BROKEN:
-        argv = [*RUN, *common, "--sabotage", how, "--runs", str(min(SABOTAGED, runs))]
+        # Without its lease a worker is seen where it was stopped while another took its step over.
+        aimed = ["--stopped", "--first", str(OVERTAKEN)] if how == "no lease" else []
+        argv = [*RUN, *common, *aimed, "--sabotage", how, "--runs", str(min(1 if aimed else SABOTAGED, runs))]
         made.append(Piece(f"broken-{how.replace(' ', '-')}", argv, broken=True))
     return made
 

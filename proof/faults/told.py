@@ -19,8 +19,10 @@ Ticks, legs, transitions and sessions are those of production, on a real databas
 channel below an SSH session are simulated, so that minutes take a second and a seed repeats them: several workers,
 beats and controllers take turns at every request, every commit and every look into the database. One run again, with
 all that reached the devices: `python -m proof.faults --seed S --only RUN --tell`, with `--sweep` for the deaths one
-by one. `--sabotage` takes one rule away from the engine first; the judge must see it. Real processes, a real Redis
-and a real SSH server die in `tests/crash`, real routers in the stories of the ring."""
+by one, `--stopped` for a worker that is stopped there for longer than its lease and then goes on. `--sabotage` takes
+one rule away from the engine first; the judge must see it. Real processes, a real PostgreSQL, Redis and SSH server
+are killed and stopped in the [long run](#long-run), whose changes are judged by the same rules, and in `tests/crash`;
+real routers in the stories of the ring."""
 
 
 def lines(folder: Path = FOLDER) -> list[dict[str, Any]]:
@@ -29,7 +31,8 @@ def lines(folder: Path = FOLDER) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
         for text in path.read_text().splitlines():
             row = json.loads(text)
-            found[row.get("sabotage", ""), row["database"], row["seed"], row["sweep"], row["run"]] = row
+            how = row.get("sabotage", ""), row["sweep"], row.get("stopped", False)
+            found[(*how, row["database"], row["seed"], row["run"])] = row
     return list(found.values())
 
 
@@ -39,20 +42,15 @@ def table(rows: list[dict[str, Any]]) -> list[Row]:
     wrong = [r for r in whole if r["wrong"]]
     made = [Row("runs judged", f"{len(whole):,}", "2,000", holds=len(whole) >= 2000)]
     made += [Row("of them wrong", str(len(wrong)), "0", holds=not wrong)]
-    runs = Counter((r["database"], r["sweep"]) for r in whole)
-    for (database, sweep), n in sorted(runs.items()):
-        what = (
-            f"a worker killed at one commit or request, of {len(boundaries()):,}"
-            if sweep
-            else "one to five faults, drawn"
-        )
+    for (database, what), n in sorted(Counter((r["database"], _kind(r)) for r in whole).items()):
         made.append(Row(f"on {database}: {what}", f"{n:,}"))
     for what, key in (("changes ended", "state"), ("routers ended", "targets")):
         values = [r[key] for r in whole] if key == "state" else [s for r in whole for s in r[key].values()]
         said = ", ".join(f"{s.replace('_', ' ')} {n:,}" for s, n in Counter(values).most_common())
         made.append(Row(what, said))
     made.append(Row("processes killed", f"{sum(r['deaths'] for r in whole):,}"))
-    made.append(Row("CPU of a run", f"{sum(r['cpu_s'] for r in whole) / max(len(whole), 1):.1f} s"))
+    simulated = [r["cpu_s"] for r in whole if r["cpu_s"] is not None]
+    made.append(Row("CPU of a simulated run", f"{sum(simulated) / max(len(simulated), 1):.1f} s"))
     kinds, bad = Counter[str](), Counter[str]()
     for row in whole:
         for kind in set(row["kinds"]):
@@ -70,11 +68,21 @@ def table(rows: list[dict[str, Any]]) -> list[Row]:
     return made
 
 
+def _kind(row: dict[str, Any]) -> str:
+    if row["database"].startswith("real"):
+        return "changes of the long run, with what went wrong meanwhile"
+    if not row["sweep"]:
+        return "one to five faults, drawn"
+    done = "stopped there until it is overtaken" if row.get("stopped") else "killed there"
+    return f"a worker at one commit or request, {done}, of {len(boundaries()):,}"
+
+
 def words(rows: list[dict[str, Any]]) -> str:
     """The text below the table, with the runs that were wrong."""
     told = [WORDS]
     for row in [r for r in rows if r["wrong"] and not r.get("sabotage")][:20]:
-        again = f"--seed {row['seed']} --only {row['run']}{' --sweep' if row['sweep'] else ''}"
+        how = " --stopped" if row.get("stopped") else " --sweep" if row["sweep"] else ""
+        again = f"--seed {row['seed']} --only {row['run']}{how}"
         told.append(f"- `{again}`, {row['story']}: {'; '.join(row['wrong'][:3])} ({', '.join(row['faults'])})")
     return "\n\n".join(told)
 
