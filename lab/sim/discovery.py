@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 
-from lab.sim import blade, vppsystem
+from lab.sim import blade, linux, vppsystem
 from lab.sim.bootfiles import DEFAULT_LINK, LINKS
 from lab.sim.ethtool import bus, ethtool
 from lab.sim.queues_set import cpu_of
@@ -158,5 +158,6 @@ SCRIPTS: dict[str, Callable[[Context, Sequence[str]], Reply]] = {
     "slipway-nic-link": nic_link,
     "slipway-last-words": last_words,
     "slipway-vpp": vppsystem.facts,
+    "slipway-there": lambda ctx, argv: linux.ip(ctx, argv[1:]),
     "slipway-vpp-counters": vppsystem.counters,
 }

@@ -115,7 +115,7 @@ _SERVES: Mapping[str, frozenset[str]] = {
     "bfd": frozenset({"bfd", "vpp"}),
     "daemons": frozenset({"daemons"}),
     "channels": frozenset({"queues"}),
-    "vpp": frozenset({"vpp"}),
+    "vpp": frozenset({"vpp", "rib_fib", "rib_fib_neighbours"}),
 }
 _ALWAYS = frozenset({"boot_id", "uptime"})
 _OSPF: Mapping[str, Mapping[str, frozenset[str]]] = {
@@ -173,6 +173,11 @@ def lookups(suite: str, samples: Sequence[str]) -> Commands:
         case "bird":
             made |= {f"rib:{address}": ["birdc", "show", "route", "for", address] for address in samples}
     return made
+
+
+def there(asked: Commands) -> Commands:
+    """What asks the kernel, in the namespace of the routing daemon; the daemon itself answers from any."""
+    return {name: [*scripts.argv("there"), *argv] for name, argv in asked.items() if argv[0] == "ip"}
 
 
 def of_family(samples: Sequence[str], family: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The verbs `baseline`, `verify` and `soak`, and collecting facts: they only look, in one round trip a measurement."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -75,7 +75,17 @@ def measure(
     suite = session.device.suite
     asked, each = commands.measurement(suite, samples=samples, sysctls=sysctls, checks=checks)
     answers = session.batch(asked, per_interface=each, timeout_s=_BATCH_S, root=True)
+    made = parse.measurement(answers, suite, samples=samples, sysctls=sysctls)
+    paths = {name: argv for name, argv in asked.items() if name.startswith("get:")}
+    if not paths or not _vpp_runs(made):
+        return made
+    answers = {**answers, **session.batch(commands.there(paths), timeout_s=_BATCH_S, root=True)}
     return parse.measurement(answers, suite, samples=samples, sysctls=sysctls)
+
+
+def _vpp_runs(made: Mapping[str, Json]) -> bool:
+    """The routing daemon may be in another namespace than this session then."""
+    return mapping(made.get("vpp")).get("running") is True
 
 
 def measure_first(session: Session, asked: Sequence[str] = (), *, sysctls: Sequence[str] = ()) -> dict[str, Json]:
@@ -85,10 +95,13 @@ def measure_first(session: Session, asked: Sequence[str] = (), *, sysctls: Seque
     if by_getters(session.device):
         return made
     few = few_routes(made.get("routes"))
-    listed = parse.kernel_routes(session.batch(commands.KERNEL_ROUTES, timeout_s=_BATCH_S, root=True)) if few else []
+    where: Callable[[commands.Commands], commands.Commands] = commands.there if _vpp_runs(made) else dict
+    routes = where(commands.KERNEL_ROUTES)
+    listed = parse.kernel_routes(session.batch(routes, timeout_s=_BATCH_S, root=True)) if few else []
     tried = candidates(asked, parse_frr.peers_reached(made.get("bgp")), listed, full_table=not few)
     if tried:
-        answers = session.batch(commands.lookups(suite, tried), timeout_s=_BATCH_S, root=True)
+        paths_asked = commands.lookups(suite, tried)
+        answers = session.batch({**paths_asked, **where(paths_asked)}, timeout_s=_BATCH_S, root=True)
         paths = parse.paths(answers, suite, tried)
         samples = choose(paths)
         made |= {"samples": samples, "paths": {a: paths[a] for a in samples}}

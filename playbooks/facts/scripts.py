@@ -71,6 +71,15 @@ echo '@ version'; timeout 5 vppctl -s "$1/run/vpp/cli.sock" show version
 echo '@ config'; cat "$1/etc/vpp/vppcfg.yaml" 2>/dev/null || true
 """
 
+# A command in the network namespace of the routing daemon: where VPP forwards it is not that of every session.
+THERE = """\
+r=$1 p=; shift
+for d in "$r"/proc/[0-9]*; do v=; IFS= read -r v <"$d/comm" || continue
+case $v in zebra|bird) p=${d##*/}; break;; esac; done 2>/dev/null
+[ -n "$p" ] || { echo 'neither zebra nor bird runs'; exit 3; }
+exec nsenter --net="$r/proc/$p/ns/net" -- "$@"
+"""
+
 # One interface: sysfs, then ethtool. Interfaces on top of others (VLANs, bonds) have no card of their own: a router
 # with 4,000 of them would spend half a minute on ethtool. The extended configuration space, where the serial number of
 # a card lies (PCI capability 3), is root's; lspci is not needed for it.
@@ -122,6 +131,7 @@ BY_NAME = {
     "driver-log": DRIVER_LOG,
     "nic": NIC,
     "vpp": VPP,
+    "there": THERE,
 }
 
 

@@ -163,6 +163,6 @@ def test_the_whole_script_on_this_machine_in_busybox_without_ethtool_or_iproute2
 
 
 def test_the_simulated_routers_answer_every_script() -> None:
-    # The kind nic; what a kernel said when it died.
-    of_others = {"slipway-nic-state", "slipway-nic-link", "slipway-last-words"}
+    # The kind nic; what a kernel said when it died; the proof of a drain.
+    of_others = {"slipway-nic-state", "slipway-nic-link", "slipway-last-words", "slipway-vpp-counters"}
     assert set(sim.SCRIPTS) - of_others == {f"slipway-{name}" for name in scripts.BY_NAME}

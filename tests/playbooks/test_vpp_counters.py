@@ -135,6 +135,26 @@ def test_the_script_in_real_shells(tmp_path: Path, shell: str) -> None:
     assert run() == "@ none\n"
 
 
+def test_a_command_runs_in_the_namespace_of_the_routing_daemon(tmp_path: Path) -> None:
+    """nsenter is a stand-in here: entering a namespace takes root."""
+    from playbooks.facts import commands
+
+    for pid, name in ((1, "systemd"), (77, "zebra")):
+        (tmp_path / f"proc/{pid}").mkdir(parents=True)
+        (tmp_path / f"proc/{pid}/comm").write_text(f"{name}\n")
+    (tmp_path / "nsenter").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "nsenter").chmod(0o755)
+    asked = commands.there({"get:a": ["ip", "-j", "route", "get", "192.0.2.1"], "rib:ipv4": ["vtysh"]})
+    assert list(asked) == ["get:a"], "the daemon answers from anywhere"
+    argv = [str(tmp_path) if word == "" else word for word in asked["get:a"]]
+    run = {"capture_output": True, "text": True, "env": {"PATH": f"{tmp_path}:/usr/bin:/bin"}}
+    found: Any = subprocess.run(argv, check=True, **run)  # type: ignore[call-overload]
+    assert found.stdout == f"--net={tmp_path}/proc/77/ns/net -- ip -j route get 192.0.2.1\n"
+    (tmp_path / "proc/77/comm").write_text("bash\n")
+    found = subprocess.run(argv, check=False, **run)  # type: ignore[call-overload]
+    assert found.returncode == 3
+
+
 @dataclass
 class Forwards(Router):
     """A router on which VPP forwards `vpp_pps`, whatever its kernel counts. `mood`: fine | hangs | gone."""

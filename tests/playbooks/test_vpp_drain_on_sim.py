@@ -4,9 +4,10 @@ import pytest
 
 from lab.sim.behaviours import behaviour
 from playbooks.engine import OutcomeKind
+from playbooks.facts import driver as facts_driver
 from playbooks.vpp_counters import interfaces
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import Walk, device
+from tests.playbooks.simsession import SimSession, Walk, device
 
 NAME = "bly"
 STARTUP = "unix { exec /etc/vpp/boot }\ndpdk { dev 0000:3b:00.0 { name eth1 } }\nlinux-cp { default netns dataplane }\n"
@@ -64,6 +65,22 @@ def test_drained_by_vpps_counters_rebooted_and_traffic_is_back_in_vpp(lab: SimLa
     before = carried(lab)
     lab.wait(5)
     assert carried(lab) - before > 5 * 3000, "and it carries traffic again"
+
+
+def test_routes_are_compared_where_the_daemon_is(lab: SimLab, legs: Walk) -> None:
+    """With VPP its namespace is not that of every session: what the kernel does is asked there, and only there."""
+    other = Walk(lab, device(lab, "dekker"))
+    for walk, there in ((legs, True), (other, False)):
+        begun, session = len(lab.journal), SimSession(walk.device, lab)
+        first = facts_driver.measure_first(session)
+        assert first["samples"] and first["paths"]
+        again = facts_driver.measure(session, first["samples"], checks={"rib_fib"})
+        assert again["paths"] == first["paths"]
+        asked = [entry["argv"][0] for entry in lab.journal[begun:] if "argv" in entry]
+        assert asked.count("slipway-there") >= 2 * len(first["samples"]) if there else "slipway-there" not in asked
+        begun = len(lab.journal)
+        facts_driver.measure(session, first["samples"], checks={"ospf"})
+        assert "slipway-there" not in str(lab.journal[begun:]), "only where a check looks at routes"
 
 
 def test_traffic_that_does_not_cease_is_a_drain_that_is_not_proven(lab: SimLab, legs: Walk) -> None:
