@@ -167,13 +167,21 @@ def confirmed(session: Session, step: Step, data: Mapping[str, Json]) -> Look:
     """What is left of a step whose device is as wanted: DONE once it is confirmed over a connection of its own.
 
     The visit that acted has an old connection. It asks to be visited again; the verb has to be in
-    `registry.OWN_CONNECTION`.
+    `registry.OWN_CONNECTION`. A device with a second address has to be reached at the one at which the step was carried
+    out: a change that cut that off is not confirmed because the other still answers.
     """
     man = of(step)
     if man is None:
         return Look(Seen.DONE, (), data)
+    here = getattr(session, "address", "")
+    way = step.progress.get("way", here)
+    data = {**data, "way": way} if way else data
     if step.progress.get("reached") is not True:
         return Look(Seen.WAITING, (), {**data, "reached": True}, after_s=AGAIN_S)
+    if way != here:
+        wanted, remedy = f"an answer at {way}", "Not confirmed: the device puts itself back when its time is over."
+        reason = Reason(f"way in to {step.device.name}", f"reached at {here} alone", wanted, remedy)
+        return put_back(session, step) or Look(Seen.WAITING, (reason,), {**data, "reached": True}, after_s=AGAIN_S)
     late = disarm(session, man)
     if late is None:
         return Look(Seen.DONE, (), data)

@@ -31,6 +31,11 @@ class SshSession:
         self._connection = connection
 
     @property
+    def address(self) -> str:
+        """At which of the device's addresses it was reached."""
+        return self._connection.address
+
+    @property
     def alive(self) -> bool:
         """False once the connection was lost or closed, or a deadline passed on it."""
         return self._connection.is_alive()

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from fleet.core.model import Reason
+from fleet.core.model import PlannedStep, Reason, Reversibility
 from lab.sim import SimFleet
-from playbooks import cli_login
-from playbooks.base import Device, HostKeyRefused, LoginRefused, Unreachable, Unsure
+from playbooks import cli_login, confirm
+from playbooks.base import Device, HostKeyRefused, LoginRefused, Seen, Step, Unreachable, Unsure
 from playbooks.either_address import reached
 from playbooks.transport import connect, leg_session, run_shard
 
@@ -92,6 +92,27 @@ def test_libraries_that_log_in_by_themselves_know_the_key_at_both_addresses(bly:
     with cli_login.login(bly) as (_, options), open(options["alt_key_file"]) as known:
         lines = known.read().splitlines()
     assert lines == [f"[{a}]:{bly.port} {bly.host_key}" for a in (NOWHERE, bly.fallback_address)]
+
+
+def test_a_change_that_cut_off_its_own_way_in_is_not_confirmed_by_the_other(
+    fleet: SimFleet, bly: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Step("sysctl", {}, PlannedStep("sysctl", {}, Reversibility.IN_PLACE, disruptive=False), bly)
+    held = replace(held, artifact={"token": "abc123"})
+    session, said = connect(bly), list[bool]()
+    monkeypatch.setattr(confirm, "disarm", lambda *_: said.append(True))
+    before = confirm.confirmed(session, held, {"values": 1})
+    assert before.seen is Seen.WAITING and before.data["way"] == bly.fallback_address == session.address
+    again = confirm.confirmed(session, replace(held, progress=before.data), {"values": 1})
+    assert again.seen is Seen.DONE and said == [True]
+    elsewhere = replace(held, progress={**before.data, "way": NOWHERE})
+    cut = confirm.confirmed(session, elsewhere, {"values": 1})
+    assert cut.seen is Seen.WAITING and said == [True], "not confirmed"
+    assert (cut.reasons[0].found, cut.data["way"]) == (f"reached at {bly.fallback_address} alone", NOWHERE)
+    assert session.put(confirm.of(held).file("reverting"), "").ok  # type: ignore[union-attr]
+    back = confirm.confirmed(session, elsewhere, {})
+    assert back.seen is Seen.IMPOSSIBLE and "put itself back" in back.reasons[0].found
+    session.close()
 
 
 REASON = Reason("SSH", "no answer", "an SSH server")
