@@ -45,6 +45,8 @@ def test_generated_pages_are_up_to_date() -> None:
 def test_a_stale_page_is_red(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "fleet" / "core", tmp_path / "fleet" / "core")
+    (tmp_path / "playbooks").mkdir()
+    shutil.copy(ROOT / "playbooks" / "way_in.py", tmp_path / "playbooks" / "way_in.py")
     table = tmp_path / "fleet" / "core" / "states.py"
     table.write_text(table.read_text().replace("_C.PAUSED: frozenset({_C.RUNNING,", "_C.PAUSED: frozenset({"))
     argv = [sys.executable, "-m", "docs.generate", "--check"]
