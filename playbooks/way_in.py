@@ -39,7 +39,10 @@ WAY_IN: Mapping[str, WayIn] = {
     "kernel": WayIn(Guard.ONCE, "watches in the initramfs and under systemd end a trial that nobody reaches"),
     "kernel-default": WayIn(Guard.HARMLESS, _RUNS),
     "napalm": WayIn(Guard.ARMED, "the platform's own commit-confirm, or the timer with the recipe's `revert`"),
-    "netboot": WayIn(Guard.ONCE, "`panic=` or the console's power cycle ends a trial that nobody reaches"),
+    "netboot": WayIn(
+        Guard.ONCE,
+        "a watch in the image (`./manage.py netboot --watch`), `panic=`, or the console's power cycle ends a trial",
+    ),
     "netboot-default": WayIn(Guard.HARMLESS, _RUNS),
     "netmiko": WayIn(Guard.ARMED, "the recipe's `arm` (`reload in 5`); a recipe without it says that it is not armed"),
     "nic": WayIn(Guard.ARMED, _TIMER),

@@ -5,6 +5,7 @@ written with dashes): iPXE takes what is before it for a scheme and downloads no
 """
 
 from fleet.netboot.serving import Served
+from playbooks.netboot.render import TRIAL_ARGS
 
 
 def start() -> str:
@@ -16,10 +17,11 @@ def script(served: Served) -> str:
     """Boot this target. A download that fails asks again: what was to be tried once is then the default."""
     target, files = served.target, f"files/{served.target.pk}"
     asks = "mac=${netX/mac:hexhyp}"
+    args = f"{TRIAL_ARGS} {target.cmdline}".rstrip() if served.once else target.cmdline
     lines = [
         "#!ipxe",
         f"echo Slipway: {served.host.router.name} boots {target.name}{' once' if served.once else ''}",
-        f"kernel {files}/kernel?{asks} {'initrd=initrd ' if target.initrd else ''}{target.cmdline} || goto failed",
+        f"kernel {files}/kernel?{asks} {'initrd=initrd ' if target.initrd else ''}{args} || goto failed",
     ]
     if target.initrd:
         lines.append(f"initrd --name initrd {files}/initrd?{asks} || goto failed")

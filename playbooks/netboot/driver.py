@@ -9,6 +9,7 @@ from fleet.core.states import TargetState
 from playbooks import boot
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.netboot import targets
+from playbooks.netboot.render import CONFIRMED
 from playbooks.netboot.targets import BootState
 from playbooks.params import Duration
 
@@ -111,7 +112,10 @@ class Netboot:
             return Look(Seen.WAITING, (reason,), data, after_s=_AGAIN_S)
         wanted = state.releases[params.target]
         if boot_id is not None and release == wanted and state.trial == params.target:
-            return Look(Seen.DONE, (), data)
+            # It was reached over a connection of the new boot: the watch of an image that has one lets it be.
+            kept = session.run(["touch", CONFIRMED], root=True)
+            confirmed = Reason(CONFIRMED, kept.said, "written, or the trial ends")
+            return Look(Seen.DONE, (), data) if kept.ok else Look(Seen.WAITING, (confirmed,), data, after_s=_AGAIN_S)
         if state.once:
             found = f"a new boot with {release}, and {state.once} was never asked for"
             remedy = "It did not boot from Slipway: see its boot order, DHCPv6 option 59 and its console."

@@ -8,6 +8,32 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
+# From the start of a kernel on trial until it must have been reached; as long as the kind `kernel` gives.
+TRIAL_S = 300
+CONFIRMED = "/run/slipway-trial.confirmed"
+# What would go on broken, or stand still, shall end in a panic, and a panic in the next boot: the default again. These go
+# before the target's own words, which win.
+TRIAL_ARGS = f"panic=30 oops=panic softlockup_panic=1 slipway.trial={TRIAL_S}"
+# For the images of diskless hosts, which people build: a trial that runs and cannot be reached ends by it. It does
+# nothing in other boots. `$$` is `$` for systemd.
+WATCH_UNIT = f"""\
+# /etc/systemd/system/slipway-trial.service, made by ./manage.py netboot --watch; systemctl enable it in the image.
+[Unit]
+Description=Slipway boot trial
+DefaultDependencies=no
+ConditionKernelCommandLine=slipway.trial
+
+[Service]
+Type=exec
+ExecStart=/bin/sh -c 'for w in $$(cat /proc/cmdline); do case $$w in slipway.trial=*) s=$${{w#*=}};; esac; done; \
+sleep "$$s"; [ -e {CONFIRMED} ] && exit 0; \
+echo slipway: nobody came in, back to the default target >/dev/kmsg; \
+systemctl --no-block reboot; sleep 90; systemctl -f -f reboot'
+
+[Install]
+WantedBy=sysinit.target
+"""
+
 _ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:]{2,39}\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")

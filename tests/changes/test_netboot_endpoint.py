@@ -14,6 +14,7 @@ from fleet.netboot import serving
 from fleet.netboot.models import BootHost, BootNetwork, BootTarget
 from fleet.netboot.store import Store
 from inventory.models import Router
+from playbooks.netboot.render import TRIAL_ARGS
 from tests.changes import builders
 
 pytestmark = pytest.mark.django_db
@@ -66,10 +67,12 @@ def test_a_host_gets_the_trial_once_and_then_its_default(client: Client, token: 
     )
     store = Store()
     assert store.arm(name, "new") is None
-    assert "boots new once" in asked(client, token)[1]
+    once = asked(client, token)[1]
+    assert "boots new once" in once and f"initrd=initrd {TRIAL_ARGS} console=ttyS0 panic=30 ||" in once
     state = store.read(name)
     assert state is not None and (state.default, state.once, state.trial) == ("old", "", "new")
-    assert "boots old" in asked(client, token)[1], "whatever became of it, the next boot is the old one"
+    again = asked(client, token)[1]
+    assert "boots old" in again and "slipway.trial" not in again, "whatever became of it, the next boot is the old one"
     assert store.keep(name, "new") is None
     assert "boots new" in asked(client, token)[1] and "once" not in asked(client, token)[1]
     state = store.read(name)
@@ -148,4 +151,6 @@ def test_the_command_prints_what_dhcp_must_say_and_the_token_once(capsys: pytest
     wanted = ("ra-stateless", "bootfile-url code 59", "other config yes", '"bootfile-url"', "AdvOtherConfigFlag on")
     for words in wanted:
         assert words in text
+    call_command("netboot", "--watch")
+    assert "ConditionKernelCommandLine=slipway.trial" in capsys.readouterr().out
     call_command("netboot", "--list")

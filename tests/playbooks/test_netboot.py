@@ -1,7 +1,10 @@
 """Diskless hosts: a target is tried once, found out, put back and kept; what DHCPv6 must say."""
 
+import shlex
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +58,7 @@ def test_it_is_tried_once_kept_and_put_back(lab: SimLab) -> None:
     assert outcome.kind is OutcomeKind.DONE, outcome.reasons
     assert lab.ok("bly", "uname -r").strip() == NEW and lab.state("bly")["boots"] == 2
     assert endpoint.state.default == "old", "the default stays until it has soaked"
+    assert render.CONFIRMED in lab.state("bly")["files"], "a watch in the image lets it be"
     kept, _ = legs.go(legs.made("netboot-default", {"target": "new"}))
     assert kept.kind is OutcomeKind.DONE and endpoint.state.default == "new"
     again, _ = legs.go(legs.made("netboot", {"target": "new"}))
@@ -84,6 +88,23 @@ def test_who_is_not_on_record_is_refused_at_planning(lab: SimLab) -> None:
     targets._kept = None
     with pytest.raises(Impossible, match="nobody keeps any"):
         Walk(lab, device(lab, "bly")).made("netboot", {"target": "new"})
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_the_watch_of_an_image_ends_what_nobody_reaches(tmp_path: Path, *, reached: bool) -> None:
+    """Its line, run by a shell as systemd would: `$$` is `$`; sleeping and rebooting are written down."""
+    line = next(row for row in render.WATCH_UNIT.splitlines() if row.startswith("ExecStart="))
+    argv = shlex.split(line.removeprefix("ExecStart=").replace("$$", "$"))
+    (tmp_path / "cmdline").write_text(f"console=ttyS0 {render.TRIAL_ARGS} quiet\n")
+    script = argv[2].replace("/proc/cmdline", str(tmp_path / "cmdline")).replace("/dev/kmsg", str(tmp_path / "kmsg"))
+    script = script.replace(render.CONFIRMED, str(tmp_path / "confirmed"))
+    if reached:
+        (tmp_path / "confirmed").touch()
+    tools = "sleep() { echo sleep $1; }; systemctl() { echo systemctl $*; }; "
+    done = subprocess.run([*argv[:2], tools + script], capture_output=True, text=True, check=True)
+    slept, *rest = done.stdout.splitlines()
+    assert slept == f"sleep {render.TRIAL_S}"
+    assert rest == ([] if reached else ["systemctl --no-block reboot", "sleep 90", "systemctl -f -f reboot"])
 
 
 GOOD = {"address": "http://[2001:db8::69]:8000", "token": "t" * 32, "prefix": "2001:db8:1::/64", "interface": "vlan1"}

@@ -9,7 +9,7 @@ from playbooks.netboot import render
 
 
 class Command(BaseCommand):
-    """./manage.py netboot NETWORK --address URL --prefix PREFIX --interface NAME | --list."""
+    """./manage.py netboot NETWORK --address URL --prefix PREFIX --interface NAME | --list | --watch."""
 
     help = __doc__
 
@@ -21,9 +21,13 @@ class Command(BaseCommand):
         parser.add_argument("--prefix", default="", help="IPv6 prefix of the network, such as 2001:db8:1::/64")
         parser.add_argument("--interface", default="eth0", help="of the router or server that answers them")
         parser.add_argument("--efi", default="", help="tftp address of ipxe.efi for hosts whose ROM is no iPXE")
+        parser.add_argument("--watch", action="store_true", help="the unit for images that ends a trial nobody reaches")
         parser.add_argument("--list", action="store_true", help="hosts and what they boot")
 
     def handle(self, **options: Any) -> None:
+        if options["watch"]:
+            self.stdout.write(render.WATCH_UNIT)
+            return
         if options["list"] or not options["network"]:
             for host in BootHost.objects.select_related("router", "default", "once", "trial"):
                 trial = f", on trial {host.trial.name}" if host.trial else ""
