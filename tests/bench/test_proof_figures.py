@@ -71,6 +71,25 @@ def test_a_soak_without_the_change_before_it_is_told() -> None:
     assert found["10,000 soaking: CPU of the workers over 60 s"] is True
 
 
+def test_what_was_not_walked_to_is_told_as_laid_out_with_the_cost_of_a_tick() -> None:
+    cpu = {"worker": 3.0, "ticker": 2.0, "beat": 0.1, "postgresql": 1.0}
+    soak = {"targets": 9, "seconds": 60.0, "cpu_s": cpu, "ticks": 20, "tick_cpu_s": 2.0, "shards": 0, "laid_out": True}
+    rows = told.rows([{"routers": 9, "workers": 2, "soaking": soak}], [])
+    found = {row.what: (row.found, row.holds) for row in rows}
+    assert found["9 soaking, laid out as rows: CPU of the workers over 60 s"][1] is False
+    assert found["9 soaking, laid out as rows: CPU of a tick"][0].startswith("0.10 s")
+
+
+def test_sizes_that_were_not_run_are_reckoned_from_all_cpu_of_slipway_and_from_no_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(told.os, "cpu_count", lambda: 2)
+    [row] = [r for r in told.rows([measured(1000, 2)], []) if r.what.startswith("reckoned")]
+    assert row.holds is None
+    own = 10.0 + 1.0 + 0.1 + 2.0 + 0.1  # of all thousand, the simulated devices' 9.0 left out
+    assert f"3,000: {own * 3 / 2 / 60:.0f} min; 10,000: {own * 10 / 2 / 60:.0f} min" == row.found
+
+
 def run(side: str, wall: float, **other: Any) -> dict[str, Any]:
     left = {"changed": ["host-00", "host-01"], "untouched": []}
     about = {"what": "set", "dies": False, "dead": "", "status": 0, "memory_mb": 90, "left": left, "said": ""}
