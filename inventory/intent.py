@@ -11,6 +11,7 @@ from fleet.core import intent_found
 from fleet.core.intent import Assigned, Level, Line, ProfileValue, Subject, Wanted
 from fleet.core.model import Json
 from inventory.models import Assignment, Nic, Observation, Profile, Router
+from inventory.vpp_config import with_vpp_read
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def of_devices(names: Collection[str] | None = None, *, facts: Mapping[str, Json
     found = {}
     for subject in _subjects(names, facts):
         wanted = core.resolve(_of_subject(assigned, subject), known, subject)
-        found[subject.name] = Intent(wanted, core.compare(wanted, facts.get(subject.name)))
+        seen = facts.get(subject.name)
+        seen = with_vpp_read(seen) if "dataplane.config" in wanted else seen
+        found[subject.name] = Intent(wanted, core.compare(wanted, seen))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fleet.core import intent_equal, intent_found
+from fleet.core import intent_equal, intent_found, intent_vpp
 from fleet.core.intent_found import NotApplicable, Unknown, Value
 from fleet.core.intent_settings import Kind, join, refuse, setting_of, split
 from fleet.core.model import Json, Reason
@@ -229,6 +229,8 @@ def _line(key: str, wanted: Wanted, facts: Json) -> Line:
         found = intent_found.look_up(known[0], known[1], interface, facts)
     value = found.value if isinstance(found, Value) else None
     state, why = _state(known[0].pattern if known else "", wanted.value, found)
+    if path == "dataplane.config":
+        value = intent_vpp.part_of(value, wanted.value)
     return Line(key, wanted.value, value, state, why, wanted.profile)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
+from fleet.core import intent_vpp
 from fleet.core.intent_settings import cpus
 from fleet.core.model import Json, Reason
 from fleet.core.versions import Range, Version
@@ -166,5 +167,6 @@ _RULES: Mapping[str, Callable[[Json, Json], Answer]] = {
     "routing.suite": _exactly,
     "routing.suite_version": _by_version,
     "dataplane.kind": _exactly,
+    "dataplane.config": lambda wanted, found: intent_vpp.holds(found, wanted),
     "adapter.policy": _exactly,
 }

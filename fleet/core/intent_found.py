@@ -227,6 +227,25 @@ def _adapter(_: str, facts: Mapping[str, Json]) -> Found:
     return _text_of((section(facts, "adapter") or _NOTHING).get("policy"), facts, "adapter")
 
 
+def _vpp_begins(_: str, facts: Mapping[str, Json]) -> Found:
+    """How VPP begins is asked for on the way to it; what it began with is not read from a router that has it."""
+    found = _text_of(facts.get("dataplane"), facts, "dataplane")
+    if isinstance(found, Unknown):
+        return found
+    has = "VPP runs" if found == Value("vpp") else "the kernel forwards"
+    return NotApplicable(f"{has}: counts when a router goes to VPP")
+
+
+def _vpp_config(_: str, facts: Mapping[str, Json]) -> Found:
+    """The configuration that vppcfg applied last, as a mapping ("applied" of the section vpp; its text is "config")."""
+    found = _text_of(facts.get("dataplane"), facts, "dataplane")
+    if found != Value("vpp"):
+        return found if isinstance(found, Unknown) else NotApplicable("the kernel forwards: counts once VPP does")
+    applied = section(section(facts, "vpp"), "applied")
+    return Unknown("no configuration of vppcfg that can be read") if applied is None else Value(dict(applied))
+
+
+_BEGINS = ("keep", "access", "workers", "routes", "buffers", "loopback6", "members")
 _OF_DEVICE: Mapping[str, Callable[[str, Mapping[str, Json]], Found]] = {
     "kernel.version": lambda _, facts: _text_of(facts.get("kernel"), facts, "kernel"),
     "kernel.cmdline.<parameter>": _cmdline,
@@ -238,5 +257,7 @@ _OF_DEVICE: Mapping[str, Callable[[str, Mapping[str, Json]], Found]] = {
     "routing.suite": _routing("suite"),
     "routing.suite_version": _routing("version"),
     "dataplane.kind": lambda _, facts: _text_of(facts.get("dataplane"), facts, "dataplane"),
+    **{f"dataplane.{name}": _vpp_begins for name in _BEGINS},
+    "dataplane.config": _vpp_config,
     "adapter.policy": _adapter,
 }

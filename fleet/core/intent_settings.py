@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
+from fleet.core import intent_vpp
 from fleet.core.model import Json, Reason
 from fleet.core.versions import Range, Version
 
@@ -153,7 +154,7 @@ def cpus(value: Json) -> frozenset[int] | None:
     return frozenset(found)
 
 
-_N, _K = Kind.NIC, Kind.KERNEL
+_N, _K, _D = Kind.NIC, Kind.KERNEL, Kind.DATAPLANE
 SETTINGS: Sequence[Setting] = (
     Setting("nic.queues", _N, "queues (combined, or receive and transmit alike)", "8", whole(1, 1024)),
     Setting("nic.rings.rx", _N, "receive descriptors", "4096", whole(1, 65536)),
@@ -179,7 +180,15 @@ SETTINGS: Sequence[Setting] = (
     Setting("firmware.<family>.nvm", Kind.FIRMWARE, "firmware of the cards", '">= 8.30"', a_nvm),
     Setting("routing.suite", Kind.ROUTING, "routing suite", "frr, bird", one_of("frr", "bird")),
     Setting("routing.suite_version", Kind.ROUTING, "version of the routing suite", '"8.4.*"', a_version),
-    Setting("dataplane.kind", Kind.DATAPLANE, "what forwards", "kernel, vpp", one_of("kernel", "vpp")),
+    Setting("dataplane.kind", _D, "what forwards", "kernel, vpp", one_of("kernel", "vpp")),
+    Setting("dataplane.keep", _D, "interfaces that stay with the kernel", "eth0", intent_vpp.interfaces),
+    Setting("dataplane.access", _D, "how VPP gets at packets", "dpdk, af_packet, af_xdp", one_of(*intent_vpp.ACCESS)),
+    Setting("dataplane.workers", _D, "cores of VPP", "4", whole(0, 256)),
+    Setting("dataplane.routes", _D, "routes that must fit", "1200000", whole(0, 20_000_000)),
+    Setting("dataplane.buffers", _D, "buffers of packets, on each NUMA node", "128000", whole(2_048, 4_000_000)),
+    Setting("dataplane.loopback6", _D, "takes the loopback's IPv6 addresses", "eth1", intent_vpp.an_interface),
+    Setting("dataplane.members", _D, "what descriptions of members match", "a pattern", a_text),
+    Setting("dataplane.config", _D, "laid over VPP's configuration", "{interfaces: {...}}", intent_vpp.a_config),
     Setting("adapter.policy", Kind.ADAPTER, "adapter policy of the service profile", "a name", a_word),
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fleet.core import repair_nic, repair_software
+from fleet.core import repair_nic, repair_software, repair_vpp
 from fleet.core.intent_settings import split
 from fleet.core.model import Json, Reason
 from fleet.core.repair_nic import patterns
@@ -26,6 +26,7 @@ class _Sorted:
     driver: list[Drifted] = field(default_factory=list)
     firmware: list[Drifted] = field(default_factory=list)
     suite: list[Drifted] = field(default_factory=list)
+    vpp: list[Drifted] = field(default_factory=list)
     left: list[Reason] = field(default_factory=list)
 
 
@@ -37,16 +38,19 @@ def repairs(drifted: Iterable[Drifted], means: Means | None = None) -> Repairs:
     means, found = means or Means(), _Sorted()
     for one in sorted(drifted, key=lambda d: (d.device, d.setting)):
         _put(found, one)
-    kernels, no_kernel = repair_software.kernels(found.kernel, found.cmdline, _words, means)
-    booted = {name for request in kernels for name in request.targets}
+    vpps, no_vpp = repair_vpp.requests(found.vpp, found.cmdline, _words, means)
+    with_vpp = {name for request in vpps if request.recipe == "vpp" for name in request.targets}
+    cmdlines = {device: rows for device, rows in found.cmdline.items() if device not in with_vpp}
+    kernels, no_kernel = repair_software.kernels(found.kernel, cmdlines, _words, means)
+    booted = {name for request in kernels for name in request.targets} | with_vpp
     cmdlines = {device: rows for device, rows in found.cmdline.items() if device not in booted}
     drivers, no_driver = repair_software.drivers(found.driver, means)
     firmware, no_firmware = repair_software.firmware(found.firmware, means)
     suites, no_suite = repair_software.suites(found.suite, means)
     settings = (*repair_nic.requests(found.nic), *_sysctls(found.sysctl), *_cmdlines(cmdlines))
-    left = (*found.left, *no_kernel, *no_driver, *no_firmware, *no_suite)
+    left = (*found.left, *no_kernel, *no_driver, *no_firmware, *no_suite, *no_vpp)
     ordered = tuple(sorted(left, key=lambda reason: reason.subject))
-    return Repairs((*settings, *kernels, *drivers, *firmware, *suites), ordered)
+    return Repairs((*settings, *kernels, *drivers, *firmware, *suites, *vpps), ordered)
 
 
 def _put(found: _Sorted, one: Drifted) -> None:
@@ -65,6 +69,8 @@ def _put(found: _Sorted, one: Drifted) -> None:
         found.firmware.append(one)
     elif path == "routing.suite_version":
         found.suite.append(one)
+    elif path in {repair_vpp.KIND, repair_vpp.CONFIG}:
+        found.vpp.append(one)
     else:
         remedy = f"No recipe repairs {path} as it is wanted here: put it right by hand, or change the profile."
         found.left.append(cannot(one, remedy))

@@ -48,11 +48,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Means:
-    """What repairs may use. `suites`: device -> its routing suite."""
+    """What repairs may use. `suites`: device -> its routing suite. `wanted`: device -> setting -> value, of those whose
+    data plane has drifted: all that is wanted of it and of the command line, drifted or not."""
 
     artifacts: Sequence[Offered] = ()
     cards: Sequence[Card] = ()
     suites: Mapping[str, str] = field(default_factory=dict)
+    wanted: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
