@@ -248,7 +248,11 @@ SLIPWAY_OUTWARD_NETWORKS = _networks("SLIPWAY_OUTWARD_NETWORKS", os.environ.get(
 # Requests that one token may send in a minute. A page of 500 rows each: the whole of 10,000 devices in 20.
 SLIPWAY_API_PER_MINUTE = int(os.environ.get("SLIPWAY_API_PER_MINUTE", "600"))
 _MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-_REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": SLIPWAY_REDIS_URL}
+_REDIS = {
+    "BACKEND": "django.core.cache.backends.redis.RedisCache",
+    "LOCATION": SLIPWAY_REDIS_URL,
+    "OPTIONS": {"pool_class": "fleet.redis_pool.Shared"},
+}
 # Requests are counted over all web processes where there is Redis, else in each. Nothing else is kept there.
 CACHES = {
     "default": {**_MEMORY, "LOCATION": "pages"},

@@ -92,6 +92,27 @@ def asked(hands: ByHand, code: str) -> str:
     return done.stdout.strip()
 
 
+TOKEN = """
+from django.contrib.auth.models import User
+from fleet import clock
+from fleet.api import tokens
+ann = User.objects.create_superuser("ann", password=None)
+print(tokens.make(tokens.Wanted("program", ("read",), 1, ()), holder=ann, person=ann, now=clock.now())[0])
+"""
+
+
+def held_by_web(hands: ByHand) -> int:
+    """File descriptors of the web process."""
+    return len(list(Path(f"/proc/{hands.running['web'].pid}/fd").iterdir()))
+
+
+def ask(hands: ByHand, token: str, *, times: int) -> None:
+    for _ in range(times):
+        request = urllib.request.Request(f"http://127.0.0.1:{hands.port}/api/v1/me", headers={"Authorization": token})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 200
+
+
 @pytest.mark.redis
 def test_the_processes_of_the_compose_file_work_together(by_hand: ByHand) -> None:
     done = by_hand.run("migrate", by_hand.command("migrate"))
@@ -103,6 +124,12 @@ def test_the_processes_of_the_compose_file_work_together(by_hand: ByHand) -> Non
     with urllib.request.urlopen(f"http://127.0.0.1:{by_hand.port}/login/", timeout=5) as page:
         assert page.status == 200
         assert b"csrfmiddlewaretoken" in page.read()
+
+    token = f"Bearer {asked(by_hand, TOKEN).splitlines()[-1]}"
+    ask(by_hand, token, times=3)
+    held = held_by_web(by_hand)
+    ask(by_hand, token, times=40)
+    assert held_by_web(by_hand) <= held + 3, "a request leaves no connection to database or Redis open"
 
     pulse = "from fleet.changes.models import Pulse; print(*Pulse.objects.filter(name='tick').values_list('at'))"
     by_hand.wait_for("a tick of beat has reached the ticker, which wrote it down", lambda: asked(by_hand, pulse) != "")
