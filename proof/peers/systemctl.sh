@@ -2,10 +2,13 @@
 # In the place of systemd's own in a target: starts, stops and shows one unit, the real BIRD. Everything else is refused
 # with the words of a machine that was not booted with systemd.
 start() {
-    [ ! -e /run/bird/pid ] || kill "$(cat /run/bird/pid)" 2>/dev/null || :
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        [ -e /run/bird/pid ] && kill -0 "$(cat /run/bird/pid)" 2>/dev/null || break
+    # It takes its pid file away before it lets go of its socket: the process is what is waited for.
+    old=$(cat /run/bird/pid 2>/dev/null) || old=
+    [ -z "$old" ] || kill "$old" 2>/dev/null || :
+    left=100
+    while [ -n "$old" ] && [ $left -gt 0 ] && kill -0 "$old" 2>/dev/null; do
         sleep 0.1
+        left=$((left - 1))
     done
     tr -d - < /proc/sys/kernel/random/uuid > /run/bird/invocation
     /usr/sbin/bird -P /run/bird/pid -s /run/bird/bird.ctl -c /etc/bird/bird.conf </dev/null >/dev/null 2>&1

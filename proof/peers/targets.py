@@ -37,6 +37,7 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
+Subsystem sftp internal-sftp
 MaxStartups 200
 LogLevel ERROR
 """
