@@ -132,6 +132,7 @@ class Guest:
 def guest(
     namespace: str, boot_files: dict[str, Any], child_environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Guest]:
+    from lab.vm import urgency
     from lab.vm.accelerator import accelerator
 
     inside = ["ip", "netns", "exec", namespace]
@@ -163,6 +164,7 @@ def guest(
                     [*inside, *argv], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,
                 )  # fmt: skip
+            urgency.as_ours(made.pid)
             running.append(made)
             if number == 1:
                 _answers(inside, made, tmp_path / "process1.log")
