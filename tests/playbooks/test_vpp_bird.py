@@ -1,14 +1,21 @@
 """Sessions of BIRD held back for VPP: a bird.conf as people write it, read, changed, and started by BIRD itself."""
 
+import stat
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import birdc_show
+from playbooks.base import Answer, Device, Refused, Session
+from playbooks.vpp import bird, bird_holds
 from playbooks.vpp.bird_holds import LINE, against, changed, held, holds
 from tests import needs
 
@@ -66,8 +73,9 @@ def test_any_text_is_read_or_refused_and_never_raises(junk: str) -> None:
         assert wrong or changed(changed(config, found, hold=True), found, hold=False) == config
 
 
-def started(folder: Path, config: str) -> dict[str, str]:
-    """State of each protocol of a BIRD that was started with it, on a socket of its own."""
+@contextmanager
+def running(folder: Path, config: str) -> Iterator[Path]:
+    """A BIRD that was started with it; its socket."""
     (folder / "bird.conf").write_text(config)
     socket = folder / "b.ctl"
     daemon = subprocess.Popen(
@@ -75,14 +83,78 @@ def started(folder: Path, config: str) -> dict[str, str]:
     )
     try:
         for _ in range(100):
-            said = subprocess.run(["birdc", "-s", socket, "show", "protocols"], capture_output=True, text=True)
-            if birdc_show.answered(said.stdout):
-                return {row.name: row.state for row in birdc_show.protocols(said.stdout)}
+            if states(socket):
+                break
             time.sleep(0.1)
-        raise AssertionError(said.stderr)
+        yield socket
     finally:
         daemon.terminate()
-        daemon.wait(timeout=10)
+        daemon.communicate(timeout=10)
+
+
+def states(socket: Path) -> dict[str, str]:
+    """State of each protocol; none while it does not answer."""
+    said = subprocess.run(["birdc", "-s", socket, "show", "protocols"], capture_output=True, text=True)
+    return {row.name: row.state for row in birdc_show.protocols(said.stdout)}
+
+
+def started(folder: Path, config: str) -> dict[str, str]:
+    with running(folder, config) as socket:
+        return states(socket)
+
+
+@dataclass
+class Here(Session):
+    """A session that is this machine, with a BIRD of its own."""
+
+    device: Device
+    socket: Path
+
+    def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
+        words = ["birdc", "-s", str(self.socket), *argv[1:]] if argv[0] == "birdc" else argv
+        said = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s)
+        return Answer(said.returncode, said.stdout, said.stderr)
+
+    def batch(self, commands: Mapping[str, list[str]], **more: Any) -> dict[str, Answer]:
+        return {name: self.run(argv) for name, argv in commands.items()}
+
+    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
+        Path(path).write_text(text)
+        return Answer(0, "", "")
+
+
+def test_groups_of_a_real_bird_are_shut_and_opened_and_its_file_keeps_its_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs.need(needs.program("bird", "bird2"))
+    conf = tmp_path / "bird.conf"
+    for name, path in (("CONF", conf), ("_CANDIDATE", f"{conf}.slipway-vpp"), ("_WORK", tmp_path / "work")):
+        monkeypatch.setattr(bird, name, str(path))
+    with running(tmp_path, text()) as socket:
+        conf.chmod(0o640)
+        session = Here(Device("bly", "192.0.2.1", 22, "ops", "file:/nowhere", "", "bird"), socket)
+        speaker = bird.Bird()
+        mine = speaker.present(session)
+        assert isinstance(mine, tuple) and len(mine) == 9
+        assert speaker.shut(session, mine) == () and speaker.open(session, mine) == mine
+        speaker.configure(session, mine, hold=True, timeout_s=10.0)
+        assert speaker.shut(session, mine) == mine and speaker.open(session, mine) == ()
+        assert speaker.present(session) == mine, "what we hold back is still ours"
+        first = tuple(one for one in mine if one.group == "ospf")
+        speaker.configure(session, first, hold=False, timeout_s=10.0)
+        assert speaker.open(session, mine) == first
+        said = speaker.asked(session)
+        assert said.full == {"ospf": frozenset(), "ospf3": frozenset()} and said.bfd == {}
+        assert said.sessions is not None and said.sessions["192.0.2.1"] == (False, 0)
+        speaker.configure(session, mine, hold=False, timeout_s=10.0)
+        assert conf.read_text() == text() and stat.S_IMODE(conf.stat().st_mode) == 0o640
+        # What BIRD does not accept is not put in place.
+        monkeypatch.setattr(bird_holds, "changed", lambda config, chosen, *, hold: config + "protocol nonsense;\n")
+        with pytest.raises(Refused, match="syntax error"):
+            speaker.configure(session, mine, hold=True, timeout_s=10.0)
+        assert conf.read_text() == text() and sorted(p.name for p in tmp_path.iterdir()) == [
+            "b.ctl", "b.pid", "bird.conf",
+        ]  # fmt: skip
 
 
 def test_bird_itself_accepts_it_and_starts_with_all_of_them_down(tmp_path: Path) -> None:
