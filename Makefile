@@ -65,7 +65,7 @@ bench: bootstrap ## figures of DESIGN.md section 8: a table and var/bench/*.json
 	@$(RUN)/python -m pytest tests/bench -s -o timeout=0 -o python_files='bench_*.py' $(PYTEST)
 
 # Not in CI: an emulated processor needs the better part of an hour for the kernels of these tests (docs/kernel.md).
-test-vm: ## real kernels on a virtual machine in the ring: upgraded, panicking, hanging; an hour and a half without KVM
+test-vm: ## real kernels on a virtual machine in the ring: upgraded, panicking, hanging; two hours without KVM
 	@./bootstrap.sh vm
 	@$(FIRST) $(RUN)/python -m pytest tests/vm -s -o timeout=0 -o python_files='vm_*.py' $(PYTEST)
 
