@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fleet.changes import dispatch, legs, transitions
+from fleet.changes.lazy_session import LazySession
 from fleet.changes.models import StepRun
 from fleet.core.states import StepState
+from playbooks import transport
 from playbooks.engine import Outcome, OutcomeKind
 
 NOW = datetime(2026, 1, 5, 5, 0, tzinfo=UTC)
@@ -39,7 +41,6 @@ def test_a_short_wait_is_waited_until_the_row_is_due(slept: list[float]) -> None
     "case",
     [
         pytest.param(waiting(5.0), id="a long wait"),
-        pytest.param(waiting(1.0, verb="routing"), id="a step that proves that it can be reached"),
         pytest.param(waiting(1.0, state=StepState.CLAIMED), id="a claim that was lost"),
         pytest.param((waiting(1.0)[0], Outcome(OutcomeKind.RETRY, after_s=1.0)), id="a device that is not reached"),
     ],
@@ -65,6 +66,51 @@ def test_a_leg_that_has_gone_on_for_long_stays_no_more(slept: list[float], monke
     monkeypatch.setattr(legs, "_conclude", conclude)
     legs.run_leg(job, worker="w", now=lambda: NOW + timedelta(seconds=10 * visits))
     assert visits == 4  # at 10, 20 and 30 s it stays, at 40 s it is left to the row
+
+
+@pytest.mark.parametrize(("verb", "renewed"), [("routing", 3), ("drain", 0)])
+def test_a_step_that_proves_that_it_can_be_reached_is_looked_at_again_over_a_new_connection_by_the_same_leg(
+    verb: str, renewed: int, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, visits = list[int](), list[int]()
+
+    def conclude(job: Any, hand: Any, outcome: Any, session: Any, **_: Any) -> tuple[None, bool]:
+        visits.append(len(new))
+        return None, False
+
+    row, outcome = waiting(1.0, verb=verb)
+    row.due_at = NOW
+    job: Any = SimpleNamespace(reached=lambda at: row, target=None, change_id=1, device=None)
+    monkeypatch.setattr(transitions, "claim", lambda *_, **__: True)
+    monkeypatch.setattr(legs, "_visit", lambda *_, **__: outcome)
+    monkeypatch.setattr(legs, "_conclude", conclude)
+    monkeypatch.setattr(LazySession, "renew", lambda self: new.append(1))
+    legs.run_leg(job, worker="w", now=lambda: NOW + timedelta(seconds=10 * len(visits)))
+    assert visits == [min(n, renewed) for n in range(4)]
+
+
+def test_a_session_that_is_renewed_closes_what_it_had_and_opens_nothing_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = list[Any]()
+
+    def leg_session(device: Any) -> Any:
+        if not opened or opened[-1].closed:
+            held = SimpleNamespace(closed=False, run=lambda *_, **__: None)
+            held.close = lambda: setattr(held, "closed", True)
+            opened.append(held)
+        return opened[-1]
+
+    monkeypatch.setattr(transport, "leg_session", leg_session)
+    device: Any = None
+    session = LazySession(device)
+    session.renew()
+    assert opened == []
+    session.run(["true"])
+    session.renew()
+    assert [one.closed for one in opened] == [True]
+    session.run(["true"])
+    assert [one.closed for one in opened] == [True, False]
 
 
 @pytest.fixture
