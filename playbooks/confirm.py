@@ -2,6 +2,7 @@
 
 Armed before the change, disarmed over a connection that was made after it. A timer of systemd does it, without us and
 without the session that set it; over a reboot it is a unit that counts from the next boot. Without systemd, a process.
+What lies on the disk as well is armed both ways: a machine that crashes of it must not come up with it for good.
 """
 
 import shlex
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.core.model import Json, Reason
-from playbooks.base import Look, Refused, Seen, Session, Step
+from playbooks.base import Answer, Look, Refused, Seen, Session, Step
 
 STATE = "/var/lib/slipway"
 UNITS = "/etc/systemd/system"
@@ -29,6 +30,11 @@ class DeadMan:
     def unit(self) -> str:
         return f"slipway-confirm-{self.token}"
 
+    @property
+    def boot_unit(self) -> str:
+        """Counts from the boot after one that nobody asked for."""
+        return f"{self.unit}-boot"
+
     def file(self, what: str) -> str:
         return f"{STATE}/confirm-{self.token}.{what}"
 
@@ -42,6 +48,8 @@ def script(man: DeadMan, revert: Sequence[Sequence[str]]) -> str:
             f"echo reverting > {man.file('reverting')}",
             f"sync {man.file('reverting')}",
             f"systemctl disable {man.unit}.timer",
+            f"systemctl disable {man.boot_unit}.timer",
+            f"rm -f {UNITS}/{man.boot_unit}.timer {UNITS}/{man.boot_unit}.service",
             *lines[:-1],
             f"echo reverted > {man.file('reverted')}",
             "sync",
@@ -62,20 +70,25 @@ def boot_units(man: DeadMan, within_s: float) -> tuple[str, str]:
 
 
 def arm(
-    session: Session, man: DeadMan, revert: Sequence[Sequence[str]], *, within_s: float, over_reboot: bool = False
+    session: Session,
+    man: DeadMan,
+    revert: Sequence[Sequence[str]],
+    *,
+    within_s: float,
+    over_reboot: bool = False,
+    lasting: bool = False,
 ) -> None:
     """Arm the device; twice is as once. `within_s`: from now, or from the next boot. Raises Refused.
 
-    `revert`: what puts it back, in order; the last one may be a reboot.
+    `revert`: what puts it back, in order; the last one may be a reboot. `lasting`: the change will be there after a
+    boot too, so a boot that nobody asked for starts the time anew (where there is a systemd to count it).
     """
     session.put(man.file("script"), script(man, revert), mode="0600")
     if over_reboot:
-        timer, service = boot_units(man, within_s)
-        session.put(f"{UNITS}/{man.unit}.service", service)
-        session.put(f"{UNITS}/{man.unit}.timer", timer)
-        session.run(["systemctl", "daemon-reload"], root=True)
-        answer = session.run(["systemctl", "enable", f"{man.unit}.timer"], root=True)
+        answer = _at_boot(session, man, man.unit, within_s)
     else:
+        if lasting:
+            _at_boot(session, man, man.boot_unit, within_s)
         when = [f"--on-active={within_s:g}s", "--timer-property=AccuracySec=100ms"]
         argv = ["systemd-run", "--collect", f"--unit={man.unit}", *when, "/bin/sh", man.file("script")]
         answer = session.run(argv, root=True)
@@ -86,6 +99,14 @@ def arm(
         said = " ".join((answer.err or answer.out).split())[:200]
         remedy = "The change was not begun: a device that cannot put itself back is not cut off."
         raise Refused(Reason(f"commit-confirm on {session.device.name}", f"refused: {said}", "an armed device", remedy))
+
+
+def _at_boot(session: Session, man: DeadMan, unit: str, within_s: float) -> Answer:
+    timer, service = boot_units(man, within_s)
+    session.put(f"{UNITS}/{unit}.service", service)
+    session.put(f"{UNITS}/{unit}.timer", timer)
+    said = {"reload": ["systemctl", "daemon-reload"], "enable": ["systemctl", "enable", f"{unit}.timer"]}
+    return session.batch(said, root=True)["enable"]
 
 
 def fired(session: Session, man: DeadMan) -> bool:
@@ -124,13 +145,14 @@ def disarm(session: Session, man: DeadMan) -> Reason | None:
 
     The session must have been made after the change. Files go last: a process without systemd looks for its script.
     """
-    timer = {verb: ["systemctl", verb, f"{man.unit}.timer"] for verb in ("stop", "disable")}
+    units = (man.unit, man.boot_unit)
+    timer = {f"{verb}-{unit}": ["systemctl", verb, f"{unit}.timer"] for unit in units for verb in ("stop", "disable")}
     if session.batch({**timer, "fired": ["test", "-e", man.file("reverting")]}, root=True)["fired"].ok:
         return Reason(
             f"confirmation of {session.device.name}", "the device has begun to put itself back",
             "a confirmation in time", "Give more time with `confirm`, or see what in the change cut it off.",
         )  # fmt: skip
-    files = [man.file("script"), *(f"{UNITS}/{man.unit}.{what}" for what in ("timer", "service"))]
+    files = [man.file("script"), *(f"{UNITS}/{unit}.{what}" for unit in units for what in ("timer", "service"))]
     last = {"rm": ["rm", "-f", *files], "reload": ["systemctl", "daemon-reload"], "left": ["test", "-e", files[0]]}
     if session.batch(last, root=True)["left"].ok:
         return Reason(f"commit-confirm on {session.device.name}", "still armed", "disarmed", "It is tried again.")

@@ -27,6 +27,7 @@ class WayIn:
 
 
 _TIMER = "a timer of systemd, or a plain process where there is none, runs what rollback would send"
+_LASTING = f"{_TIMER}; after a crash it counts anew from the boot"
 _RUNS = "it keeps what runs and was reached already"
 
 WAY_IN: Mapping[str, WayIn] = {
@@ -45,18 +46,18 @@ WAY_IN: Mapping[str, WayIn] = {
     ),
     "netboot-default": WayIn(Guard.HARMLESS, _RUNS),
     "netmiko": WayIn(Guard.ARMED, "the recipe's `arm` (`reload in 5`); a recipe without it says that it is not armed"),
-    "nic": WayIn(Guard.ARMED, _TIMER),
-    "packages": WayIn(Guard.ARMED, f"{_TIMER}: the versions from before, which were brought onto the device first"),
+    "nic": WayIn(Guard.ARMED, _LASTING),
+    "packages": WayIn(Guard.ARMED, f"{_LASTING}; the versions from before were brought onto it first"),
     "reboot": WayIn(Guard.HARMLESS, "nothing is set: it comes back as it was, or its console switches it off and on"),
     "restart": WayIn(Guard.HARMLESS, "nothing is set: the daemons start with the configuration that they had"),
     "routing": WayIn(Guard.ARMED, "FRR: the timer; BIRD: its own `configure timeout`"),
-    "sysctl": WayIn(Guard.ARMED, _TIMER),
+    "sysctl": WayIn(Guard.ARMED, _LASTING),
     "ucs": WayIn(Guard.ELSEWHERE, "rollback goes to UCS Manager, which a blade without a network does not cut off"),
     "ucs-rack": WayIn(Guard.ELSEWHERE, "rollback goes to the server's CIMC, which has a port of its own"),
     "ucs-user-ack": WayIn(Guard.ELSEWHERE, "it sets a policy of UCS Manager, nothing on the blade"),
     "undrain": WayIn(Guard.HARMLESS, "it takes back what drain set"),
     "vpp": WayIn(Guard.ARMED, f"{_TIMER}: the kernel has its cards back"),
-    "vpp-change": WayIn(Guard.ARMED, f"{_TIMER}: the planned way back, command by command"),
+    "vpp-change": WayIn(Guard.ARMED, f"{_LASTING}; the planned way back, command by command"),
     "vpp-default": WayIn(Guard.HARMLESS, _RUNS),
     "vpp-sessions": WayIn(Guard.HARMLESS, "it opens sessions that were held back"),
     "vpp-vrrp": WayIn(Guard.HARMLESS, "it lets addresses of VRRP return; those of the router stay"),

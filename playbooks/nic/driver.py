@@ -140,7 +140,7 @@ class Nic:
         back += [["systemctl", "disable", render.UNIT]] if not enabled else []
         links = {link_file.Governed(name).path: text for name, text in _links(step).items()}
         back += [*confirm.files_back(session, man, {render.FILE: unit, **links}), ["systemctl", "daemon-reload"]]
-        confirm.arm(session, man, back, within_s=params.confirm)
+        confirm.arm(session, man, back, within_s=params.confirm, lasting=True)
 
     def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
         before, unit, enabled = _artifact(step)

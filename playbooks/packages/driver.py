@@ -143,7 +143,7 @@ class Packages:
         """Arm the device and have it begin; both again are harmless."""
         params, job, man = PackagesParams.model_validate(step.params), _job(step, "packages"), _man(step)
         stop = ["systemctl", "stop", f"{job.unit}.timer", f"{job.unit}.service"]
-        confirm.arm(session, man, [stop, *_back(step)], within_s=params.confirm)
+        confirm.arm(session, man, [stop, *_back(step)], within_s=params.confirm, lasting=True)
         detached.start(session, job, _commands(params.wanted(), params.hold), timeout_s=20.0)
         return Look(Seen.WAITING, (), {**step.progress, "doing": "installing"}, after_s=_AGAIN_S)
 

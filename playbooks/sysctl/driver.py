@@ -151,7 +151,8 @@ class Sysctl:
             values, text = self._artifact(step)
             back = [render.write(key, value) for key, value in values.items()]
             back += confirm.files_back(session, man, {render.FILE: text})
-            confirm.arm(session, man, back, within_s=SysctlParams.model_validate(step.params).confirm)
+            within_s = SysctlParams.model_validate(step.params).confirm
+            confirm.arm(session, man, back, within_s=within_s, lasting=True)
         self._write(session, wanted, deadline_s)
         session.put(render.FILE, render.file_text({**parse.file_settings(before.out if before.ok else ""), **wanted}))
 

@@ -73,7 +73,7 @@ class VppChange:
         if isinstance(found, Reason):
             raise Refused(found)
         if (man := confirm.of(step)) is not None:
-            confirm.arm(session, man, _back(session, step, man), within_s=params.confirm)
+            confirm.arm(session, man, _back(session, step, man), within_s=params.confirm, lasting=True)
         send(session, found, approved=rendered["commands"], device=step.device.name)
         self._keep(session, str(rendered["yaml"]))
 

@@ -43,7 +43,7 @@ STEPS = [(sysctl, rf"{FORWARD} = 0"), (nic, r"eth1 combined 8"), (packages, r"pa
 
 def settings(lab: SimLab) -> tuple[Any, ...]:
     state = lab.state("bly")
-    files = [path for path in state["files"] if not path.startswith(confirm.STATE)]
+    files = [path for path in state["files"] if not path.startswith((confirm.STATE, "/sys/fs/pstore"))]
     versions = lab.ok("bly", "dpkg-query -W -f=${Package} frr frr-pythontools"), lab.ok("bly", "apt-mark showhold")
     return state["nics"], state["sysctls"], files, state["enabled"], versions
 
@@ -60,6 +60,31 @@ def test_what_cuts_the_way_in_is_put_back_by_the_router_itself(lab: SimLab, legs
     back, _ = legs.go(replace(held, progress={}), rollback=True)
     assert back.kind is OutcomeKind.DONE and settings(lab) == before
     assert not [c for c in lab.journal if c.get("unknown")]
+
+
+@pytest.mark.parametrize(("made", "cut"), STEPS, ids=["sysctl", "nic", "packages"])
+def test_a_router_that_crashes_of_it_and_comes_up_cut_off_puts_itself_back(
+    lab: SimLab, legs: Walk, made: Any, cut: str
+) -> None:
+    """Settings and packages lie on the disk: the timer that ran is gone with the boot, another counts from it."""
+    before = settings(lab)
+    driver, session, step = registry.driver(made()[0]), SimSession(legs.device, lab), legs.made(*made())
+    held = replace(step, artifact=driver.precheck(session, step).artifact)
+    driver.apply(session, held, deadline_s=30)
+    for _ in range(3):  # packages: once its way back lies there it is armed, by a look
+        driver.observe(session, held)
+        lab.wait(1)
+    lab.inject("bly", "mgmt_cut", match=cut)
+    assert lab.state("bly")["cut"]
+    router = lab.machines["bly"].router
+    router.panic(lab.now, "Kernel panic - not syncing")
+    lab.wait(router.timing.boot_s + 10)
+    assert lab.state("bly")["cut"] and lab.state("bly")["boots"] == 2, "it came up with it, cut off again"
+    lab.wait(15)
+    assert settings(lab) == before and not lab.state("bly")["cut"]
+    back, _ = legs.go(held, rollback=True)
+    assert back.kind is OutcomeKind.DONE, back.reasons
+    assert not lab.state("bly")["timers"] and not [c for c in lab.journal if c.get("unknown")]
 
 
 @pytest.mark.parametrize(("made", "cut"), STEPS, ids=["sysctl", "nic", "packages"])
