@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from fleet.core.model import Reason
+from playbooks.base import Unreachable
+
 _changed = threading.Condition()
 _heap: list[tuple[float, int, "_Deadline"]] = []
 _numbers = itertools.count()
@@ -41,6 +44,13 @@ def too_late() -> bool:
         return False
     ends_at, clock = bound
     return clock() >= ends_at
+
+
+def refuse_late(subject: str) -> None:
+    """Raises Unreachable when nothing may be sent any more; for what sends on a connection of its own."""
+    if too_late():
+        remedy = "Nothing was sent; whoever has the step now looks first"
+        raise Unreachable(Reason(subject, "no claim on the step any more", "to send", remedy))
 
 
 class _Deadline:

@@ -9,7 +9,7 @@ from napalm.base import NetworkDriver
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
-from playbooks import confirm, frr_change, network_os
+from playbooks import confirm, deadlines, frr_change, network_os
 from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
 from playbooks.confirm import DeadMan
 from playbooks.napalm import render
@@ -92,6 +92,7 @@ class Napalm:
                 driver.discard_config()
                 raise Refused(reason)
             message = f"Slipway, step napalm on {step.device.name}"
+            deadlines.refuse_late(f"commit on {step.device.name}")
             if network_os.confirms(type(driver)):
                 driver.commit_config(message=message, revert_in=network_os.revert_in(name, params.confirm))
                 return

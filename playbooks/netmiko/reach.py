@@ -17,7 +17,7 @@ from netmiko.exceptions import (
 )
 
 from fleet.core.model import Reason
-from playbooks import cli_login, either_address
+from playbooks import cli_login, deadlines, either_address
 from playbooks.base import Device, HostKeyRefused, LoginRefused, Refused, Unreachable, Unsure
 
 _CONNECT_S = 15.0
@@ -80,6 +80,7 @@ class Cli:
             return
 
     def _said(self, ask: Any) -> str:
+        deadlines.refuse_late(f"command line of {self._device.name}")
         try:
             return str(ask())
         except ConfigInvalidException as error:

@@ -15,6 +15,7 @@ from ucsmsdk.ucshandle import UcsHandle
 from ucsmsdk.ucsmethodfactory import aaa_refresh
 
 from fleet.core.model import Reason
+from playbooks import deadlines
 from playbooks.base import DeviceError, HostKeyRefused, LoginRefused, Refused, Unreachable, Unsure
 from playbooks.ucs.passwords import password
 from playbooks.ucs.pinned import NoAnswer, NotReached, OtherCertificate, Pinned
@@ -70,6 +71,7 @@ class Manager:
         """
         with self._lock:
             self.ask(lambda handle: handle.query_dn("sys"))  # a session that is lost is found here, not by the commit
+            deadlines.refuse_late(f"commit on {self.domain.name}")
             try:
                 self._guarded(lambda: self._send(objects, created=created), sent=True)
             except _Lost:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from fleet.core.model import Reason
+from playbooks import deadlines
 from playbooks.base import HostKeyRefused, LoginRefused, Refused, Unreachable, Unsure
 from playbooks.ucs import rack
 from playbooks.ucs.passwords import password
@@ -59,6 +60,7 @@ def write(where: Domain, vnic: str, changes: Mapping[str, Mapping[str, str]]) ->
 
     def act(handle: Any) -> None:
         for rn, values in changes.items():
+            deadlines.refuse_late(f"{vnic}/{rn}")
             found = handle.query_dn(f"{vnic}/{rn}")
             if found is None:
                 raise Refused(Reason(f"{vnic}/{rn}", "not there", "as it was a moment ago", "Collect it again."))

@@ -1,5 +1,6 @@
 """The verb netmiko against a device with nothing but a prompt, over real SSH."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 
 from fleet.core.model import Json, StepSpec
 from playbooks import engine, registry
-from playbooks.base import HostKeyRefused, Impossible, Seen, Step, Unsure
+from playbooks.base import HostKeyRefused, Impossible, Seen, Step, Unreachable, Unsure
+from playbooks.deadlines import nothing_after
 from playbooks.engine import Outcome, OutcomeKind
 from playbooks.netmiko.params import NetmikoParams
 from playbooks.network_os import NoShell
@@ -67,6 +69,14 @@ def test_it_is_entered_seen_over_a_second_connection_disarmed_and_saved(cli: Cli
     assert order[:2] == ["reload in 5", "snmp-server location cage 7"] and order[2] == "reload cancel"
     assert cli.connections >= 3, "a look before, the act, and a look over a connection of its own"
     assert walked(step_of(cli))[0].changed is False
+
+
+def test_nothing_is_entered_once_the_claim_has_run_out(cli: CliDevice) -> None:
+    """Connecting takes seconds: who was stopped meanwhile for longer than its claim goes on too late."""
+    step = step_of(cli)
+    with nothing_after(time.monotonic() - 1.0, time.monotonic), pytest.raises(Unreachable, match="no claim"):
+        DRIVER.apply(NoShell(step.device), step, deadline_s=60.0)
+    assert cli.running == ["hostname sw1"] and not cli.armed and cli.connections == 1
 
 
 def test_the_undo_takes_it_back_and_is_seen_to(cli: CliDevice) -> None:
