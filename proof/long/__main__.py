@@ -135,9 +135,12 @@ class LongRun:
         """A person mends what is stuck and lets go of it; a router that is drained even then is left out."""
         said = {}
         for name in stuck:
-            mended = self._judge.mend(name)
-            self._look(name)
-            said[name] = self._people.release(change, [name], "files of before and a restart, by hand")
+            try:
+                mended = self._judge.mend(name)
+                self._look(name)
+                said[name] = self._people.release(change, [name], "files of before and a restart, by hand")
+            except Exception as error:  # what became of the change is written down all the same
+                mended, said[name] = False, f"{type(error).__name__}: {error}"[:300]
             if said[name] or not mended:
                 said[name] += " left out from now on"
                 self._pool.remove(name)

@@ -76,7 +76,7 @@ class People:
         until = time.monotonic() + PLANNED_S
         while time.monotonic() < until:
             try:
-                if self._ada.get("/recipes")["items"]:
+                if {story.recipe for story in STORIES} <= {row["name"] for row in self._ada.every("/recipes")}:
                     return
             except Ended:
                 pass
