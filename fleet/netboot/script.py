@@ -5,7 +5,11 @@ written with dashes): iPXE takes what is before it for a scheme and downloads no
 """
 
 from fleet.netboot.serving import Served
-from playbooks.netboot.render import TRIAL_ARGS
+
+# What would go on broken, or stand still, shall end in a panic, and a panic in the next boot: the default again. These
+# go before the target's own words, which win. `slipway.trial`: seconds from the start of the kernel until it must have
+# been reached, for the unit of the image (playbooks/netboot/render.py); as many as the kind `kernel` gives.
+TRIAL_ARGS = "panic=30 oops=panic softlockup_panic=1 slipway.trial=300"
 
 
 def start() -> str:

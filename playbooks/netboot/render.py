@@ -8,12 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-# From the start of a kernel on trial until it must have been reached; as long as the kind `kernel` gives.
-TRIAL_S = 300
 CONFIRMED = "/run/slipway-trial.confirmed"
-# What would go on broken, or stand still, shall end in a panic, and a panic in the next boot: the default again. These
-# go before the target's own words, which win.
-TRIAL_ARGS = f"panic=30 oops=panic softlockup_panic=1 slipway.trial={TRIAL_S}"
 # For the images of diskless hosts, which people build: a trial that runs and cannot be reached ends by it. It does
 # nothing in other boots. `$$` is `$` for systemd.
 WATCH_UNIT = f"""\

@@ -12,9 +12,9 @@ from django.test import Client
 from fleet import clock
 from fleet.netboot import serving
 from fleet.netboot.models import BootHost, BootNetwork, BootTarget
+from fleet.netboot.script import TRIAL_ARGS
 from fleet.netboot.store import Store
 from inventory.models import Router
-from playbooks.netboot.render import TRIAL_ARGS
 from tests.changes import builders
 
 pytestmark = pytest.mark.django_db

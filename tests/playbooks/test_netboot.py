@@ -95,7 +95,7 @@ def test_the_watch_of_an_image_ends_what_nobody_reaches(tmp_path: Path, *, reach
     """Its line, run by a shell as systemd would: `$$` is `$`; sleeping and rebooting are written down."""
     line = next(row for row in render.WATCH_UNIT.splitlines() if row.startswith("ExecStart="))
     argv = shlex.split(line.removeprefix("ExecStart=").replace("$$", "$"))
-    (tmp_path / "cmdline").write_text(f"console=ttyS0 {render.TRIAL_ARGS} quiet\n")
+    (tmp_path / "cmdline").write_text("console=ttyS0 panic=30 slipway.trial=300 quiet\n")
     script = argv[2].replace("/proc/cmdline", str(tmp_path / "cmdline")).replace("/dev/kmsg", str(tmp_path / "kmsg"))
     script = script.replace(render.CONFIRMED, str(tmp_path / "confirmed"))
     if reached:
@@ -103,7 +103,7 @@ def test_the_watch_of_an_image_ends_what_nobody_reaches(tmp_path: Path, *, reach
     tools = "sleep() { echo sleep $1; }; systemctl() { echo systemctl $*; }; "
     done = subprocess.run([*argv[:2], tools + script], capture_output=True, text=True, check=True)
     slept, *rest = done.stdout.splitlines()
-    assert slept == f"sleep {render.TRIAL_S}"
+    assert slept == "sleep 300"
     assert rest == ([] if reached else ["systemctl --no-block reboot", "sleep 90", "systemctl -f -f reboot"])
 
 
