@@ -14,6 +14,11 @@ class LazySession:
         self.device, self.spoke = device, False  # spoke: it was reached
         self._held: transport.SshSession | None = None
 
+    @property
+    def address(self) -> str:
+        """At which of the device's addresses the last command was carried out; "" before the first."""
+        return self._held.address if self._held is not None else ""
+
     def renew(self) -> None:
         """The next command goes over a connection that is made for it: that proves that the device can be reached."""
         if self._held is not None:

@@ -96,7 +96,7 @@ def test_a_session_that_is_renewed_closes_what_it_had_and_opens_nothing_by_itsel
 
     def leg_session(device: Any) -> Any:
         if not opened or opened[-1].closed:
-            held = SimpleNamespace(closed=False, run=lambda *_, **__: None)
+            held = SimpleNamespace(closed=False, run=lambda *_, **__: None, address=f"192.0.2.{len(opened)}")
             held.close = lambda: setattr(held, "closed", True)
             opened.append(held)
         return opened[-1]
@@ -105,12 +105,13 @@ def test_a_session_that_is_renewed_closes_what_it_had_and_opens_nothing_by_itsel
     device: Any = None
     session = LazySession(device)
     session.renew()
-    assert opened == []
+    assert opened == [] and session.address == ""
     session.run(["true"])
     session.renew()
     assert [one.closed for one in opened] == [True]
     session.run(["true"])
     assert [one.closed for one in opened] == [True, False]
+    assert session.address == "192.0.2.1", "a confirmation has to come over the address of the change"
 
 
 @pytest.fixture
