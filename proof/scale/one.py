@@ -156,6 +156,7 @@ def tasks(seen: Sequence[dict[str, Any]], steps: int) -> dict[str, Any]:
     walls = [float(t["wall_s"]) for t in ticks] or [0.0]
     return {
         "shards": len(shards),
+        "shards_cpu_s": round(sum(t["cpu_s"] for t in shards), 1),
         "queries_per_step": round(sum(t["queries"] for t in shards) / max(steps, 1), 2),
         "ticks": len(ticks),
         "tick_s_median": round(statistics.median(walls), 3),

@@ -80,7 +80,7 @@ def _of(f: Mapping[str, Any]) -> list[Row]:
     few = f["queries_per_step"] <= QUERIES
     return [
         Row(f"{name}: devices a minute", f"{f['targets_per_minute']:.0f} ({f['wall_s']:.0f} s, {load})"),
-        Row(f"{name}: CPU s a device, workers", f"{f['cpu_s_per_target']:.3f} (others: {cpu})"),
+        Row(f"{name}: CPU s a device, workers", f"{f['cpu_s_per_target']:.3f}{_legs(f)} (others: {cpu})"),
         Row(f"{name}: waves, most in flight", f"{f['waves']}, {f['in_flight_at_most']}"),
         Row(f"{name}: memory of workers, idle, at most, more for 1,000 in flight", memory),
         Row(f"{name}: queries a step", f"{f['queries_per_step']:.2f}", f"at most {QUERIES:.0f}", holds=few),
@@ -88,6 +88,11 @@ def _of(f: Mapping[str, Any]) -> list[Row]:
         Row(f"{name}: queries of a tick, median, most", asked),
         Row(f"{name}: inventory, facts, plan", f"{f['load_s']:.0f}, {f['collect_s']:.0f}, {f['plan_s']:.0f} s"),
     ]
+
+
+def _legs(f: Mapping[str, Any]) -> str:
+    """What of it the legs took: the rest is what workers do every two seconds, whether devices change or not."""
+    return f", legs alone {f['shards_cpu_s'] / f['routers']:.3f}" if "shards_cpu_s" in f else ""
 
 
 def _flat(sizes: Sequence[Mapping[str, Any]]) -> list[Row]:

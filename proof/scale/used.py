@@ -1,5 +1,6 @@
 """What processes have used, from /proc: CPU seconds and memory of a process with all that it started."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -42,9 +43,20 @@ def cpu_s(roots: Mapping[str, int]) -> dict[str, float]:
 
 def memory_mb(root: int) -> float:
     """Proportional set size of a process with all below it: what is shared is counted once."""
-    now = _all()
-    parents = {pid: parent for pid, (parent, _) in now.items()}
-    return sum(_pss_kb(pid) for pid in tree(root, parents)) / 1024
+    return sum(_pss_kb(pid) for pid in below(root)) / 1024
+
+
+def below(root: int) -> set[int]:
+    """A process and all below it, asked of themselves: reading every process of a machine twice a second took 12 %
+    of a core beside what was measured."""
+    found, left = set[int](), [root]
+    while left:
+        pid = left.pop()
+        found.add(pid)
+        for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                left += [int(child) for child in thread.read_text().split()]
+    return found
 
 
 def _pss_kb(pid: int) -> int:

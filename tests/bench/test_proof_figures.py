@@ -1,5 +1,9 @@
 """What proof.scale and proof.peers make of what they measured; the runs themselves take minutes."""
 
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,18 @@ def test_a_process_with_a_bracket_in_its_name_is_read() -> None:
 
 def test_a_tree_is_a_process_and_all_below_it() -> None:
     assert used.tree(2, {1: 0, 2: 1, 3: 2, 4: 3, 5: 1}) == {2, 3, 4}
+
+
+def test_a_process_is_found_with_what_it_has_started() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 30 & wait"]) as process:
+        until = time.monotonic() + 10
+        while len(used.below(process.pid)) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        found = used.below(process.pid)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+    assert process.pid in found
+    assert len(found) == 2
 
 
 def test_the_worker_of_the_compose_file_gets_so_many_processes_and_the_ticker_stays_one() -> None:
