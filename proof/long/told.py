@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ The person on call resumes twice, then aborts. Every change is judged as in the 
 
 A figure is flat when its slope (Theil and Sen, 99.9 % interval) is at most {steady:.0%} of its level an hour, grows
 when the whole interval lies above nothing and the slope above that, else the hour does not say. Memory is what is
-resident and no file's; each start of a process is a piece of its own, its first {warm:.0f} s are left out. Rows: for
-each router that was changed, in the first and in the second half."""
+resident and no file's, what processes share after a fork counted in each; each start of a process is a piece of its
+own, its first {warm:.0f} s are left out. Rows: for each router that was changed, in the first and in the second half."""
 
 
 def postmaster(database: str) -> int:
@@ -113,7 +114,7 @@ def _of_services(samples: Sequence[Mapping[str, Any]], what: str, unit: str) -> 
 
 def _row(what: str, s: Series, unit: str = "") -> Row:
     said = f"{s.first:.4g} to {s.last:.4g}{unit}, at most {s.most:.4g}"
-    if s.trend is not None:
+    if s.trend is not None and isfinite(s.trend.high):
         said += f"; {s.trend.slope:+.1%} an hour ({s.trend.low:+.1%} to {s.trend.high:+.1%})"
     verdict = {"flat": True, "grows": False}.get(s.verdict)
     return Row(

@@ -5,6 +5,7 @@ A process that was started again is another piece of its series; what it loads i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import Any
 
@@ -41,7 +42,7 @@ class Series:
             return "too few"
         if self.trend.low > 0 and self.trend.slope > STEADY:
             return "grows"
-        return "flat" if self.trend.slope <= STEADY else "unclear"
+        return "flat" if self.trend.slope <= STEADY and isfinite(self.trend.high) else "unclear"
 
 
 def series(name: str, values: Sequence[tuple[float, float, str]]) -> Series:
