@@ -16,7 +16,7 @@ CHANGES = {"set": "a kernel setting, all at once", "restart": "the routing daemo
 NAMES = {"slipway": "Slipway", "ansible": "Ansible", "script": "the script"}
 WORDS = """\
 {hosts} hosts of this machine, each with a network, mounts and processes of its own, a real sshd and a real BIRD, fresh
-for every change; {rounds} rounds, who goes first changes. Figures are medians, with the least and the most. The
+for every change; {rounds}, who goes first changes. Figures are medians, with the least and the most. The
 changes: facts, drained by BIRD's switches and read back, the setting (`net.ipv4.tcp_fin_timeout`, real in each
 network, and its file in /etc/sysctl.d) or the restart, verified, undrained. `systemctl` on the hosts is a small script
 that starts and stops BIRD: there is no systemd in namespaces like these.
@@ -26,8 +26,10 @@ that starts and stops BIRD: there is no systemd in namespaces like these.
 - Ansible: {ansible}, nothing but ansible-core, pipelining, as many forks as hosts, strategy free, shared SSH
   connections, default facts; `serial: 5` for the restart. Host keys checked. (`proof/peers/play_*.yaml`)
 - The script: nornir and netmiko's `send_command`, {questions} short questions for facts instead of Slipway's
-  {asked}; it checks no host key, arms nothing, records nothing. (`proof/peers/script.py`)
+  {asked}; it checks no host key, arms nothing, records nothing, and does not wait until traffic has left.
+  (`proof/peers/script.py`)
 
+Some 3 s of Slipway's CPU are its start (Django, recipes), however many hosts there are: as a service it starts once.
 CPU is that of all processes of a side on the controller, connections that outlive it included; hosts and controller
 share two cores that others used as well (load {load}). Memory is the most at once, what is shared counted once. One
 host loses its power as soon as its setting is written or its daemon has started anew; what is left is read on the
@@ -142,8 +144,8 @@ def write() -> None:
     rounds = sum(not r["dies"] and r["side"] == "slipway" and r["what"] == "set" for r in runs)
     loads = [r["load"] for r in runs]
     words = WORDS.format(
-        hosts=figures["hosts"], rounds=rounds, ansible=figures["ansible"], questions=len(questions()),
-        asked=len(commands.facts("bird")) + 2 * len(commands.FACTS_PER_INTERFACE),
+        hosts=figures["hosts"], rounds=f"{rounds} round{'s' * (rounds != 1)}", ansible=figures["ansible"],
+        questions=len(questions()), asked=len(commands.facts("bird")) + 2 * len(commands.FACTS_PER_INTERFACE),
         load=f"{min(loads):.0f} to {max(loads):.0f}",
     )  # fmt: skip
     for row in (made := rows(runs)):

@@ -14,6 +14,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "scale"
 PLANNING = FOLDER.parents[1] / "bench" / "planning.json"
 BIGGEST = 10_000
 QUIET = (1_000, 3_000, 10_000)
+# With fewer in flight, what a process needs for its first device counts more than all others.
+FLYING = 200
 # CPU of a device may be so much more where there are ten times as many: what is called flat.
 FLAT = 1.25
 # Of one core, over a minute, all worker processes together.
@@ -72,9 +74,10 @@ def rows(found: Sequence[Mapping[str, Any]], planning: Sequence[Mapping[str, Any
 
 def _of(f: Mapping[str, Any]) -> list[Row]:
     name, load = f"{f['routers']:,} devices", f"load {f['load'][0]:.0f} to {f['load'][-1]:.0f}"
-    grown = max(f["worker_at_most_mb"] - f["worker_idle_mb"], 0) / max(f["in_flight_at_most"], 1) * 1000
+    grown, flying = max(f["worker_at_most_mb"] - f["worker_idle_mb"], 0), f["in_flight_at_most"]
+    each = f"{grown / flying * 1000:.0f} MB" if flying >= FLYING else f"not told by {flying}"
     cpu = ", ".join(f"{who} {f['cpu_s'][who] / f['routers']:.3f}" for who in ("ticker", "postgresql", "redis", "sim"))
-    memory = f"{f['worker_idle_mb']}, {f['worker_at_most_mb']}, {grown:.0f} MB"
+    memory = f"{f['worker_idle_mb']}, {f['worker_at_most_mb']} MB, {each}"
     tick = f"{f['tick_s_median']:.2f}, {f['tick_s_p95']:.2f}, {f['tick_s_at_most']:.2f} s"
     asked = f"{f['tick_queries_median']:.0f}, {f['tick_queries_at_most']}"
     few = f["queries_per_step"] <= QUERIES
