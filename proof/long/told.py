@@ -36,7 +36,8 @@ The person on call resumes twice, then aborts. Every change is judged as in the 
 A figure is flat when its slope (Theil and Sen, 99.9 % interval) is at most {steady:.0%} of its level an hour, grows
 when the whole interval lies above nothing and the slope above that, else the hour does not say. Memory is what is
 resident and no file's, what processes share after a fork counted in each; each start of a process is a piece of its
-own, its first {warm:.0f} s are left out. Rows: for each router that was changed, in the first and in the second half."""
+own, its first {warm:.0f} s are left out. Rows: for each router that was changed, in the first and in the second
+half."""
 
 
 def postmaster(database: str) -> int:
