@@ -79,10 +79,12 @@ def _whole(words: str, runs: Sequence[Mapping[str, Any]]) -> list[Row]:
     for key, title in (("wall_s", "wall, s"), ("cpu_s", "CPU, s"), ("memory_mb", "memory, MB")):
         found = []
         for side, name in NAMES.items():
-            figures = [float(r[key]) for r in runs if r["side"] == side]
-            if figures:
+            mine = [r for r in runs if r["side"] == side]
+            if figures := [float(r[key]) for r in mine]:
                 middle[side, key] = statistics.median(figures)
-                found.append(f"{name} {middle[side, key]:.3g} ({min(figures):.3g} to {max(figures):.3g})")
+                more = [f"{min(figures):.3g} to {max(figures):.3g}"] if len(figures) > 1 else []
+                more += [f"load {statistics.median(r['load'] for r in mine):.0f}"] if key == "wall_s" else []
+                found.append(f"{name} {middle[side, key]:.3g}" + (f" ({', '.join(more)})" if more else ""))
         made.append(Row(f"{words}: {title}", "; ".join(found)))
     for side, key, most in (
         ("ansible", "wall_s", ANSIBLE),

@@ -108,8 +108,17 @@ def test_sizes_that_were_not_run_are_reckoned_from_all_cpu_of_slipway_and_from_n
 
 def run(side: str, wall: float, **other: Any) -> dict[str, Any]:
     left = {"changed": ["host-00", "host-01"], "untouched": []}
-    about = {"what": "set", "dies": False, "dead": "", "status": 0, "memory_mb": 90, "left": left, "said": ""}
-    return {"side": side, "wall_s": wall, "cpu_s": wall, **about, **other}
+    about = {
+        "what": "set",
+        "dies": False,
+        "dead": "",
+        "status": 0,
+        "memory_mb": 90,
+        "load": 1,
+        "left": left,
+        "said": "",
+    }
+    return {"side": side, "wall_s": wall, "cpu_s": wall, "left": left, **about, **other}
 
 
 def test_the_peers_are_compared_by_their_medians() -> None:
@@ -118,6 +127,8 @@ def test_the_peers_are_compared_by_their_medians() -> None:
     name = "a kernel setting, all at once"
     assert found[f"{name}: wall, Slipway / Ansible"] == ("0.20", True)
     assert found[f"{name}: wall, Slipway / the script"] == ("1.33", False)
+    walls = "Slipway 4 (3 to 90, load 1); Ansible 20 (load 1); the script 3 (load 1)"
+    assert found[f"{name}: wall, s"] == (walls, None)
 
 
 def test_what_a_dead_host_leaves_undone_is_told_with_what_the_side_says() -> None:
