@@ -1,10 +1,7 @@
 """Cards whole: table, hashed fields, CPUs, offloads, flags: set, kept over a reboot, read back, put back."""
 
 import datetime
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from graphlib import TopologicalSorter
 
 import pytest
 from hypothesis import given
@@ -18,6 +15,7 @@ from playbooks.facts.driver import collect
 from playbooks.nic import render
 from playbooks.nic.driver import Nic, NicParams
 from playbooks.nic.settings import CPUS_FILE, State, near_cpus, refusals, settings
+from tests.playbooks import boot_order
 from tests.playbooks.scripted import reached, step
 from tests.playbooks.simlab import SimLab
 from tests.playbooks.simsession import SimSession, device
@@ -156,30 +154,10 @@ def test_flags_with_blanks_are_quoted_in_the_unit_and_kept() -> None:
     assert render.unit_text(text, {}) == text
 
 
-# Of the units of Debian 12 (FRR 8.4.4, BIRD 2.0.12, ifupdown, systemd 252): what orders them at a boot.
-UNITS = {
-    "frr.service": "After=network-pre.target systemd-sysctl.service\nBefore=network.target\n",
-    "bird.service": "After=network.target\n",
-    "networking.service": "After=network-pre.target\nBefore=network.target network-online.target\n",
-    "systemd-networkd.service": "After=network-pre.target\nBefore=network.target\n",
-    "NetworkManager.service": "After=network-pre.target dbus.service\nBefore=network.target\n",
-}
-
-
-def orders(units: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """What is started before what."""
-    for name, text in units.items():
-        for word, others in re.findall(r"^(After|Before)=(.*)$", text, re.MULTILINE):
-            yield from ((other, name) if word == "After" else (name, other) for other in others.split())
-
-
 def test_the_unit_closes_no_circle_in_which_systemd_would_leave_a_routing_daemon_out() -> None:
     text = render.unit_text("", {(5, "eth1", "gro"): ["ethtool", "-K", "eth1", "gro", "off"]})
     assert text is not None
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for first, then in orders({**UNITS, render.UNIT: text}):
-        sorter.add(then, first)
-    turn = list(sorter.static_order())  # raises CycleError
+    turn = boot_order.turn(boot_order.DEBIAN, {render.UNIT: text})  # raises CycleError
     assert turn.index("networking.service") < turn.index(render.UNIT) < turn.index("frr.service")
     assert turn.index(render.UNIT) < turn.index("bird.service")
 

@@ -10,6 +10,7 @@ from playbooks.device_templates import render as rendered
 from playbooks.vpp import render
 from playbooks.vpp.params import VppParams
 from playbooks.vpp.render import Link
+from tests.playbooks import boot_order
 
 MAC = "02:00:00:00:00:01"
 LINKS = [
@@ -48,6 +49,17 @@ def test_static_routes_go_along_with_what_they_leave_by() -> None:
 def test_a_loop_of_parents_ends() -> None:
     odd = [Link(a, MAC, 1500, True, (), {"kind": "vlan", "parent": b, "id": 1}) for a, b in (("a", "b"), ("b", "a"))]
     assert render.launching(PARAMS, {"commands": []}, odd, suite="frr", vrrp=False)
+
+
+@pytest.mark.parametrize("suite", ["frr", "bird"])
+def test_at_a_boot_no_circle_leaves_vpp_or_the_daemon_out(suite: str) -> None:
+    rendered = {"yaml": "", "startup": "", "creating": (), "pages": 0}
+    made = {Path(path): text for path, text in render.files(PARAMS, rendered, suite).items()}
+    units = {path.name: text for path, text in made.items() if path.suffix == ".service"}
+    dropins = {path.parent.name.removesuffix(".d"): t for path, t in made.items() if path.suffix == ".conf"}
+    turn = boot_order.turn(boot_order.DEBIAN, boot_order.VPP, units, dropins)  # raises CycleError
+    for name in ("vpp.service", f"{suite}.service", "keepalived.service", "slipway-ssh.service"):
+        assert turn.index(render.NETNS_UNIT) < turn.index(name)
 
 
 VPPCTL = """\
