@@ -236,6 +236,8 @@ SLIPWAY_AWAY_SECONDS = float(os.environ.get("SLIPWAY_AWAY_SECONDS", "900"))
 SLIPWAY_TICK_SECONDS = float(os.environ.get("SLIPWAY_TICK_SECONDS", "2"))
 # How often the facts of the whole fleet are collected; 0: only when somebody asks.
 SLIPWAY_COLLECT_SECONDS = float(os.environ.get("SLIPWAY_COLLECT_SECONDS", "3600"))
+# How long every look is kept; of older ones those that saw the same as the one before and the one after are forgotten.
+SLIPWAY_OBSERVATION_DAYS = float(os.environ.get("SLIPWAY_OBSERVATION_DAYS", "7"))
 # A directory with the user's own rows, advisories and withdrawals (docs/compat.md), beside those that are shipped.
 SLIPWAY_COMPAT_DIR = os.environ.get("SLIPWAY_COMPAT_DIR", "")
 SLIPWAY_NETBOOT_DIR = os.environ.get("SLIPWAY_NETBOOT_DIR", "")

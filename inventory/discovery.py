@@ -5,9 +5,11 @@ The only place of the inventory that reaches devices, through `playbooks.transpo
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Protocol
+
+from django.conf import settings
 
 from fleet.core.model import Json, Reason
 from inventory import drift, recording
@@ -95,7 +97,10 @@ def collect(
     observations, claimed = recording.record({routers[n]: seen for n, seen in facts.items()}, now=now, run=run)
     if run is not None:
         _tell(run, routers, failures, now=now)
-    drift.refresh([routers[name] for name in facts], now, facts=facts)
+    collected = [routers[name] for name in facts]
+    drift.refresh(collected, now, facts=facts)
+    if settings.SLIPWAY_OBSERVATION_DAYS > 0:
+        Observation.objects.forget_repeats(collected, before=now - timedelta(days=settings.SLIPWAY_OBSERVATION_DAYS))
     return Collected(observations, tuple(failures), claimed)
 
 

@@ -19,7 +19,7 @@ def digest_of(facts: Json) -> str:
 
 
 class Observation(models.Model):
-    """What was seen of a router at one instant. Only ever added: the history is the evidence."""
+    """What was seen of a router at one instant. The history is the evidence: nothing that differs is ever removed."""
 
     router = models.ForeignKey(Router, on_delete=models.PROTECT, related_name="observations")
     kind = models.CharField(max_length=32, default="facts")
