@@ -1,13 +1,11 @@
 """The SSH session of the FRR driver: strict host key, exec channels, the errors that NAPALM's users expect."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import paramiko
 from napalm.base import exceptions
-from netmiko.base_connection import BaseConnection
 
 from fleet.core.model import Reason
 from playbooks.base import Device, DeviceError, HostKeyRefused, LoginRefused, Refused, Unreachable
@@ -17,17 +15,6 @@ from playbooks.ssh_connection import ExecConnection
 CONNECT_S = 10.0
 
 
-class _Connection(ExecConnection):
-    """An ExecConnection whose login is given, not looked up from a credential reference."""
-
-    def __init__(self, device: Device, *, login: Mapping[str, Any], timeout_s: float) -> None:
-        self.device = device
-        BaseConnection.__init__(
-            self, host=device.address, port=device.port, username=device.username, device_type="linux",
-            conn_timeout=timeout_s, banner_timeout=timeout_s, auth_timeout=timeout_s, **login,
-        )  # fmt: skip
-
-
 def opened(device: Device, *, password: str, key_file: str, timeout_s: float = CONNECT_S) -> SshSession:
     """Connect, check the host key, log in by key where one is given, else by password. Raises DeviceError."""
     try:
@@ -35,7 +22,7 @@ def opened(device: Device, *, password: str, key_file: str, timeout_s: float = C
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
         found = f"no private key that can be read ({type(error).__name__})"
         raise LoginRefused(Reason(f"key_file of {device.name}", found, "a private key without passphrase")) from None
-    return SshSession(_Connection(device, login=login, timeout_s=timeout_s))
+    return SshSession(ExecConnection(device, login=login, timeout_s=timeout_s))
 
 
 def known_host_key(hostname: str, port: int, known_hosts: str) -> str:

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -147,11 +148,19 @@ def _dial(device: Device, address: str, timeout_s: float) -> socket.socket:
 class ExecConnection(BaseConnection):
     """A netmiko connection that opens no interactive channel: `remote_conn_pre` is the logged-in SSH client.
 
-    `address`: where, if not at the device's own. Raises Unreachable, HostKeyRefused, LoginRefused or Impossible;
+    `address`: where, if not at the device's own; `login`: netmiko's words for it, if it is not to be looked up from the
+    device's credential reference. Raises Unreachable, HostKeyRefused, LoginRefused or Impossible;
     nothing but the login has been sent then.
     """
 
-    def __init__(self, device: Device, *, timeout_s: float = CONNECT_TIMEOUT_S, address: str = "") -> None:
+    def __init__(
+        self,
+        device: Device,
+        *,
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        address: str = "",
+        login: Mapping[str, Any] | None = None,
+    ) -> None:
         self.device, self.address = device, address or device.address
         super().__init__(
             host=self.address,
@@ -161,7 +170,7 @@ class ExecConnection(BaseConnection):
             conn_timeout=timeout_s,
             banner_timeout=timeout_s,
             auth_timeout=timeout_s,
-            **_login(device),
+            **(_login(device) if login is None else login),
         )
 
     def _build_ssh_client(self) -> paramiko.SSHClient:
