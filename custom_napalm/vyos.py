@@ -51,17 +51,6 @@ _SECRET = re.compile(
 _COMMIT_S = 300.0  # a commit renders services and waits for them; big configurations take minutes
 
 
-class _PasswordLogin(ExecConnection):
-    """The connection of Slipway with a password as NAPALM hands it over."""
-
-    def __init__(self, device: Device, password: str, *, timeout_s: float) -> None:
-        self.device = device
-        super(ExecConnection, self).__init__(
-            host=device.address, port=device.port, username=device.username, password=password, device_type="linux",
-            conn_timeout=timeout_s, banner_timeout=timeout_s, auth_timeout=timeout_s,
-        )  # fmt: skip
-
-
 class VyOSDriver(napalm_base.NetworkDriver):
     """One VyOS. The candidate is kept here until it is committed; nothing of it is on the device before."""
 
@@ -97,7 +86,7 @@ class VyOSDriver(napalm_base.NetworkDriver):
             if self._device.credential:
                 connection = ExecConnection(self._device, timeout_s=self.timeout)
             else:
-                connection = _PasswordLogin(self._device, self.password, timeout_s=self.timeout)
+                connection = ExecConnection(self._device, login={"password": self.password}, timeout_s=self.timeout)
         except DeviceError as error:
             raise ConnectionException(str(error.reason)) from None
         self._session = SshSession(connection)

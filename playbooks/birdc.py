@@ -55,7 +55,7 @@ def value(text: str) -> str | None:
     """The constant that `birdc eval NAME` printed: "TRUE", "FALSE" or a number; None for anything else."""
     lines = body(text)
     last = lines[-1].strip() if lines else ""
-    return last if last in {"TRUE", "FALSE"} or (last.isdigit() and len(last) < 20) else None
+    return last if last in {"TRUE", "FALSE"} or (last.isdecimal() and len(last) < 20) else None
 
 
 def ospf_protocols(text: str) -> Mapping[str, str]:

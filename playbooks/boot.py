@@ -48,7 +48,7 @@ def order(session: Session, ends: str, *, timeout_s: float, command: tuple[str, 
 def free_bytes(text: str) -> int | None:
     """`df --output=avail -B1 PATH`."""
     rows = text.split()
-    return int(rows[-1]) if len(rows) == 2 and rows[-1].isdigit() and len(rows[-1]) < 20 else None
+    return int(rows[-1]) if len(rows) == 2 and rows[-1].isdecimal() and len(rows[-1]) < 20 else None
 
 
 def room(session: Session, path: str, *, least: int, remedy: str) -> tuple[Reason, ...]:

@@ -119,7 +119,7 @@ def look(session: Session, job: Job, *, timeout_s: float = 20.0) -> Progress:
     now = boot.boot_id(answers["boot"].out)
     then = boot.boot_id(begun.out) if begun.ok else None
     other = now is not None and then is not None and now != then
-    if ended.ok and (number := ended.out.strip()).isdigit() and len(number) < 4:
+    if ended.ok and (number := ended.out.strip()).isdecimal() and len(number) < 4:
         return Progress(Stage.ENDED, int(number), out, other)
     if answers["works"].ok or answers["waits"].out.strip() in {"active", "activating"}:
         return Progress(Stage.RUNNING, None, out)

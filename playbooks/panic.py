@@ -130,5 +130,5 @@ def texts(listing: str) -> Iterator[tuple[int, str, str]]:
     for piece in f"\n{listing}".split("\n@@ ")[1:]:
         head, _, body = piece.partition("\n")
         when, _, path = head.partition(" ")
-        if when.isdigit() and len(when) < 14:
+        if when.isdecimal() and len(when) < 14:
             yield int(when), path.strip()[:200], body

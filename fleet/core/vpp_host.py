@@ -37,7 +37,7 @@ def parse_cpu_list(text: str) -> frozenset[int] | None:
     made: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or len(part) > 11:
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 11:
             return None
         low, high = int(first), int(last or first)
         if high < low or high > 4095:

@@ -120,8 +120,8 @@ _CONFIGURED = frozenset({birdc.Configured.DONE, birdc.Configured.IN_PROGRESS, bi
 
 def _switch(group: str, name: str, value: str) -> Switch:
     literal = value.lower()
-    drained = literal == "true" or (literal.isdigit() and group == "igp" and int(literal) >= LEAST_DRAINED)
-    base = int(literal) if literal.isdigit() and not drained else 0
+    drained = literal == "true" or (literal.isdecimal() and group == "igp" and int(literal) >= LEAST_DRAINED)
+    base = int(literal) if literal.isdecimal() and not drained else 0
     return Switch(Group(group), "bird", name, drained, "" if drained else literal, base)
 
 

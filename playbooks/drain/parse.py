@@ -368,7 +368,7 @@ def forwarded(snmp: str, snmp6: str, uptime: str) -> Forwarded:
 
 
 def _integer(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < 21 else None
+    return int(text) if text.isdecimal() and len(text) < 21 else None
 
 
 def rates(before: Forwarded, after: Forwarded) -> Mapping[str, float] | None:

@@ -183,7 +183,7 @@ def _extra(one: Switch, now: Iterable[Switch]) -> int | None:
     if found.drained:
         return 1 << 16
     last = found.was.split()[-1] if found.was else str(one.base)
-    return int(last) - one.base if last.isdigit() else 0
+    return int(last) - one.base if last.isdecimal() else 0
 
 
 def position(stages: tuple[Stage, ...], now: Iterable[Switch], before: Before) -> int:

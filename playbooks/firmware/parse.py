@@ -130,7 +130,7 @@ def _tree(text: str) -> ET.Element | None:
 def _count(tree: ET.Element, tag: str) -> int:
     found = next((e for e in tree.iter(tag)), None)
     text = (found.text or "").strip() if found is not None else ""
-    return int(text) if text.isdigit() and len(text) < 6 else 0
+    return int(text) if text.isdecimal() and len(text) < 6 else 0
 
 
 def _last(out: str) -> str:

@@ -225,4 +225,4 @@ def listed(text: str) -> tuple[tuple[Entry, ...], str, str] | None:
 def _counted(name: str) -> bool:
     """Does a name end in +LEFT or +LEFT-DONE?"""
     counter = name.removesuffix(".conf").rpartition("+")
-    return bool(counter[1]) and counter[2].replace("-", "", 1).isdigit()
+    return bool(counter[1]) and counter[2].replace("-", "", 1).isdecimal()

@@ -139,8 +139,8 @@ def with_siblings(value: str, siblings: Sequence[Sequence[int]]) -> str | None:
     left alone (S2). `siblings`: the threads of each core.
     """
     parts = value.split(",")
-    flags = [part for part in parts if not part[:1].isdigit()]
-    cpus = cpu_list(",".join(part for part in parts if part[:1].isdigit()))
+    flags = [part for part in parts if not part[:1].isdecimal()]
+    cpus = cpu_list(",".join(part for part in parts if part[:1].isdecimal()))
     if cpus is None or parts[: len(flags)] != flags:
         return None
     known = {cpu for core in siblings for cpu in core}

@@ -116,6 +116,6 @@ def siblings(text: str) -> tuple[tuple[int, ...], ...]:
     cores: dict[tuple[str, str], list[int]] = {}
     for line in text.splitlines():
         row = line.strip().split(",")
-        if not line.startswith("#") and len(row) == 3 and row[0].isdigit() and len(row[0]) < 5:
+        if not line.startswith("#") and len(row) == 3 and row[0].isdecimal() and len(row[0]) < 5:
             cores.setdefault((row[1], row[2]), []).append(int(row[0]))
     return tuple(tuple(core) for core in cores.values())

@@ -32,7 +32,7 @@ def amounts(text: str) -> Amounts | None:
             section = "now"
         elif section:
             key, _, value = line.partition(":")
-            if key in _KEYS and value.strip().isdigit() and len(value.strip()) < 10:
+            if key in _KEYS and value.strip().isdecimal() and len(value.strip()) < 10:
                 found[section][_KEYS[key]] = int(value)
     most = {key: value for key, value in found["most"].items() if value > 0}
     now = {key: value for key, value in found["now"].items() if key in most}

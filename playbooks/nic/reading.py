@@ -132,4 +132,4 @@ def _queues(channels: parse.Amounts | None, listed: str) -> int | None:
 
 def _whole(part: ethtool_texts.Section, name: str) -> int | None:
     text = part.fields.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None

@@ -49,7 +49,7 @@ if [ $# -gt 0 ] && ! apt-get -o DPkg::Lock::Timeout=120 @APT@ install "$@"; then
 fi
 if [ -n "$u" ]; then systemctl reset-failed "$u"; systemctl start "$u" || r=$?; fi
 exit $r
-"""
+""".replace("@APT@", " ".join(APT))
 
 
 def folder(token: str) -> str:
@@ -70,5 +70,4 @@ def fetch(wanted: Sequence[str]) -> list[str]:
 def back(token: str, before: dict[str, str], unit: str) -> list[str]:
     """Put all of it back in one transaction, and the daemons of `unit` ("": none) to work if they are not."""
     gone = sorted(name for name, version in before.items() if not version)
-    script = _BACK.replace("@APT@", " ".join(APT))
-    return ["/bin/sh", "-c", script, "slipway-packages-back", folder(token), unit, *gone]
+    return ["/bin/sh", "-c", _BACK, "slipway-packages-back", folder(token), unit, *gone]

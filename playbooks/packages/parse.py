@@ -53,5 +53,5 @@ def unit(text: str) -> Unit | None:
     count, invocation = values.get("NRestarts", ""), values.get("InvocationID", "").strip()
     if not invocation:
         return None
-    restarts = int(count) if count.isdigit() and len(count) < 9 else 0
+    restarts = int(count) if count.isdecimal() and len(count) < 9 else 0
     return Unit(values.get("ActiveState", "").strip(), invocation[:64], restarts)

@@ -26,5 +26,5 @@ def unit(text: str) -> Unit:
         loaded=values.get("LoadState", "").strip() == "loaded",
         active=values.get("ActiveState", "").strip(),
         invocation=invocation if _HEX.fullmatch(invocation) else "",
-        since_us=int(since) if since.isdigit() and len(since) < 20 else None,
+        since_us=int(since) if since.isdecimal() and len(since) < 20 else None,
     )

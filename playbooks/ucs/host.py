@@ -83,7 +83,7 @@ def receive_vectors(text: str) -> dict[str, list[tuple[int, int]]]:
         match = _VECTOR.match(words[-1]) if words else None
         if match is None:
             continue
-        counts = [int(word) if word.isascii() and word.isdigit() else 0 for word in words[1 : columns + 1]]
+        counts = [int(word) if word.isascii() and word.isdecimal() else 0 for word in words[1 : columns + 1]]
         busiest = max(range(len(counts)), key=counts.__getitem__, default=0)
         found.setdefault(match["name"], []).append((int(match["queue"]), busiest))
     return found

@@ -93,7 +93,7 @@ def text(thing: Any, name: str, most: int = _SHOWN) -> str:
 def count(thing: Any, name: str) -> int | None:
     """A whole number; None for anything else."""
     value = text(thing, name)
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else None
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 9 else None
 
 
 def policy(name: str, children: Iterable[Any]) -> Policy | None:

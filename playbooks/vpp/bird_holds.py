@@ -82,7 +82,7 @@ class _Config:
         if len(inner) != 1:
             return None
         found = self.constants.get(inner[0], inner[0])
-        return found if found[:1].isdigit() or ":" in found else None
+        return found if found[:1].isdecimal() or ":" in found else None
 
 
 def _tokens(text: str) -> list[_Token]:

@@ -68,7 +68,7 @@ def config_of(text: str) -> Mapping[str, Json] | None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {int(k) if isinstance(k, str) and k.isdigit() else k: _plain(v) for k, v in value.items()}
+        return {int(k) if isinstance(k, str) and k.isdecimal() else k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 

@@ -114,5 +114,5 @@ def change(params: ChangeParams, device: Device, facts: Mapping[str, Json]) -> d
 def _keys(value: Any) -> Any:
     """Ids of sub-interfaces as numbers, however they were written."""
     if isinstance(value, Mapping):
-        return {int(k) if isinstance(k, str) and k.isdigit() else k: _keys(v) for k, v in value.items()}
+        return {int(k) if isinstance(k, str) and k.isdecimal() else k: _keys(v) for k, v in value.items()}
     return [_keys(v) for v in value] if isinstance(value, list | tuple) else value

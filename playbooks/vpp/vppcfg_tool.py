@@ -105,7 +105,7 @@ def _plain(value: Any) -> Any:
 
 
 def _key(key: Any) -> Any:
-    return int(key) if isinstance(key, str) and key.isdigit() else key
+    return int(key) if isinstance(key, str) and key.isdecimal() else key
 
 
 def _fill(vpp: Any, present: Present) -> None:

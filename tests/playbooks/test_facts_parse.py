@@ -301,7 +301,7 @@ def test_a_round_asks_only_for_what_its_checks_look_at() -> None:
     assert asked("frr", "boot_id") == {"boot_id", "uptime"}
     assert asked("frr", "ospf3") == {"boot_id", "uptime", "ospf3"}
     assert asked("bird", "ospf3") == {"boot_id", "uptime", "ospf", "protocols"}
-    assert asked("frr", "rib_fib") == {"boot_id", "uptime", "get:192.0.2.1", "rib:ipv4"}
+    assert asked("frr", "rib_fib") == {"boot_id", "uptime", "get:192.0.2.1", "rib:ipv4", "vpp"}
     assert asked("frr", "queues", "slab") == {"boot_id", "uptime", "channels", "meminfo"}
 
 
