@@ -48,7 +48,21 @@ def missing() -> str | None:
         or needs.program("dnsmasq", "dnsmasq-base")
         or needs.program("busybox", "busybox-static")
         or (None if ROM.exists() else f"{ROM}: found none, wanted the card's iPXE. apt-get install ipxe-qemu")
+        or (None if Path("/dev/net/tun").exists() else "/dev/net/tun: found none, wanted taps. modprobe tun")
+        or no_kernels()
     )
+
+
+def no_kernels() -> str | None:
+    """Why there are no two kernels of Debian to boot; None: there are."""
+    from lab.netns.command import LabError
+    from lab.vm import kernels
+
+    try:
+        kernels.as_packaged(2)
+    except LabError as error:
+        return str(error)
+    return None
 
 
 def newc(entries: dict[str, tuple[int, bytes]]) -> bytes:
