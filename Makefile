@@ -12,11 +12,8 @@ SLOWEST = $(if $(CI),--durations=60)
 NONE_IS_FINE = $(if $(PYTEST),|| [ $$? -eq 5 ])
 # What depends on the database; the rest would only be repeated on PostgreSQL. Of the stories the engine's own.
 DATABASE_TESTS := $(wildcard tests/changes tests/client tests/inventory tests/metrics tests/notices tests/outward tests/people tests/crash tests/stories/test_story_on_sim.py tests/house/test_fixtures.py tests/house/test_processes.py)
-# Legs wait more than they work: six of them keep two cores busy. What is long is a leg of its own.
-PAGES := tests/browser tests/house tests/security
-BLADES := $(wildcard tests/stories/test_story_s4*.py tests/stories/test_story_s2.py)
 
-.PHONY: help bootstrap demo test test-ring test-pages test-sqlite test-stories test-blades test-postgresql lint fix docs bench
+.PHONY: help bootstrap demo test test-ring test-sqlite test-stories test-postgresql lint fix docs bench
 .PHONY: test-vm test-vpp proof-faults proof-restore proof-long proof-scale proof-peers proof-security
 
 help: ## this list
@@ -29,29 +26,21 @@ demo: bootstrap ## drain, restart, verify and undrain a ring of real routers; th
 	@$(RUN)/python -m lab.demo $(if $(ONCE),--once) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CONTROLS),--controls $(CONTROLS))
 
 test: bootstrap ## the whole suite: on SQLite, and what concerns the database again on PostgreSQL; legs side by side
-	@echo "== six legs side by side; each prints what it has to say when it ends"
-	@$(MAKE) --no-print-directory -j6 --output-sync=target test-ring test-stories test-sqlite test-postgresql test-pages test-blades
+	@echo "== four legs side by side; each prints what it has to say when it ends"
+	@$(MAKE) --no-print-directory -j4 --output-sync=target test-ring test-stories test-sqlite test-postgresql
 
-test-sqlite: bootstrap ## the suite on SQLite but for the stories and the pages
+test-sqlite: bootstrap ## the suite on SQLite but for the stories
 	@echo "== SQLite leg"
-	@$(RUN)/python -m pytest tests --ignore=tests/stories $(PAGES:%=--ignore=%) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
-
-test-pages: bootstrap ## the pages in a browser, the house itself, and what attackers try (SQLite)
-	@echo "== pages leg"
-	@$(RUN)/python -m pytest $(PAGES) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
+	@$(RUN)/python -m pytest tests --ignore=tests/stories $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 # The lab's routers keep time (BFD, hold timers) and its probes count what is lost: they go first where that is allowed.
 test-ring: bootstrap ## the stories on the ring of real routers (SQLite)
 	@echo "== ring leg"
 	@$(FIRST) $(RUN)/python -m pytest tests/stories -m lab $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
-test-stories: bootstrap ## the stories on the simulated fleet (SQLite) but for those of the next
+test-stories: bootstrap ## the stories on the simulated fleet (SQLite)
 	@echo "== stories leg"
-	@$(RUN)/python -m pytest tests/stories -m "not lab" $(BLADES:%=--ignore=%) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
-
-test-blades: bootstrap ## the stories of UCS blades and of VPP (SQLite)
-	@echo "== blades leg"
-	@$(RUN)/python -m pytest $(BLADES) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
+	@$(RUN)/python -m pytest tests/stories -m "not lab" $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 test-postgresql: bootstrap ## the part that concerns the database, on PostgreSQL only
 	@echo "== PostgreSQL leg"
