@@ -165,6 +165,13 @@ class Impossible(DeviceError):
     """This can never be done on this device."""
 
 
+def write(session: Session, path: str, text: str, *, mode: str = "0644") -> None:
+    """Write a file. Raises Refused where the device says that it has not (a full disk), and as `Session.put`."""
+    answer = session.put(path, text, mode=mode)
+    if not answer.ok:
+        raise Refused(Reason(f"{path} on {session.device.name}", answer.said, "a file that can be written"))
+
+
 class Driver(Protocol):
     """One verb of a recipe. Stateless: everything it needs is in the step."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.core.model import Json, Reason
-from playbooks.base import Answer, Look, Refused, Seen, Session, Step
+from playbooks.base import Answer, Look, Refused, Seen, Session, Step, write
 
 STATE = "/var/lib/slipway"
 UNITS = "/etc/systemd/system"
@@ -83,7 +83,7 @@ def arm(
     `revert`: what puts it back, in order; the last one may be a reboot. `lasting`: the change will be there after a
     boot too, so a boot that nobody asked for starts the time anew (where there is a systemd to count it).
     """
-    session.put(man.file("script"), script(man, revert), mode="0600")
+    write(session, man.file("script"), script(man, revert), mode="0600")
     if over_reboot:
         answer = _at_boot(session, man, man.unit, within_s)
     else:
@@ -103,8 +103,8 @@ def arm(
 
 def _at_boot(session: Session, man: DeadMan, unit: str, within_s: float) -> Answer:
     timer, service = boot_units(man, within_s)
-    session.put(f"{UNITS}/{unit}.service", service)
-    session.put(f"{UNITS}/{unit}.timer", timer)
+    write(session, f"{UNITS}/{unit}.service", service)
+    write(session, f"{UNITS}/{unit}.timer", timer)
     said = {"reload": ["systemctl", "daemon-reload"], "enable": ["systemctl", "enable", f"{unit}.timer"]}
     return session.batch(said, root=True)["enable"]
 
@@ -122,13 +122,16 @@ def reverting(session: Session, man: DeadMan) -> bool:
 
 
 def files_back(session: Session, man: DeadMan, files: Mapping[str, str | None]) -> list[list[str]]:
-    """The commands that put files back as they are here; None: there is none. Their texts are left on the device."""
+    """The commands that put files back as they are here; None: there is none. Their texts are left on the device.
+
+    Raises Refused: what cannot be put back is not changed.
+    """
     commands: list[list[str]] = []
     for number, (path, text) in enumerate(files.items()):
         if text is None:
             commands.append(["rm", "-f", path])
         else:
-            session.put(man.file(f"file{number}"), text)
+            write(session, man.file(f"file{number}"), text)
             commands.append(["cp", man.file(f"file{number}"), path])
     return commands
 

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
+from fleet.core.model import Json, PlannedStep, Reason, StepSpec
 from fleet.core.states import TargetState
 from playbooks import oob
 from playbooks.base import Device, DeviceError, Look, Seen, Session, Step, Unreachable
+from playbooks.looking import Looking
 
 # A controller that is busy misses a request now and then, and is asked once more; not one that took its time to say
 # nothing (ipmitool gives up after 20 s), because the claim on the step runs meanwhile.
@@ -30,15 +31,12 @@ class ConsoleParams(BaseModel):
     )
 
 
-class ConsoleProof:
+class ConsoleProof(Looking):
     """Log in at the management controller, read power and console. It changes nothing: a look is all there is."""
 
     verb = "console"
     phase = TargetState.APPLYING
-    reversibility = Reversibility.NOTHING_TO_UNDO
-    disruptive = False
     acts = True  # so that it is looked at before the drain too; it is never READY, so nothing is ever sent
-    repeatable = True
     within_s = 120.0
     estimate_s = 3.0
     params_model: type[BaseModel] = ConsoleParams
@@ -70,18 +68,9 @@ class ConsoleProof:
             reasons += proof
         return Look(Seen.UNKNOWN, tuple(reasons), {"console": "not proven"})
 
-    def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: this verb only looks."""
-
     def observe(self, session: Session, step: Step) -> Look:
         look = self.precheck(session, step)
         return Look(Seen.DONE, (), look.data) if look.seen is Seen.ALREADY else look
-
-    def rollback(self, session: Session, step: Step, *, deadline_s: float) -> None:
-        """Nothing: nothing was changed."""
-
-    def observe_rollback(self, session: Session, step: Step) -> Look:
-        return Look(Seen.DONE)
 
 
 def _proven(console: oob.Console) -> oob.Proof | list[Reason]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import boot, confirm, detached
-from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.confirm import DeadMan
 from playbooks.detached import Job, Stage
 from playbooks.driver import look as looking
@@ -114,7 +114,7 @@ class Driver:
             _check_digest(session, params)
         conf = render.conf(params)
         if before.conf:
-            session.put(before.job("driver").file("conf"), before.conf)  # for the device, if it puts itself back
+            write(session, before.job("driver").file("conf"), before.conf)  # for the device, if it puts itself back
         if conf is not None:
             _write_conf(session, params.name, conf)
         job = before.job("driver")
@@ -230,9 +230,10 @@ def _back_commands(name: str, before: _Before, state: State) -> list[list[str]]:
 
 def _write_conf(session: Session, name: str, text: str) -> None:
     path = render.conf_path(name)
-    answer = session.put(path, text) if text else session.run(["rm", "-f", path], root=True)
-    if not answer.ok:
-        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "a file that can be written"))
+    if text:
+        write(session, path, text)
+    elif not (gone := session.run(["rm", "-f", path], root=True)).ok:
+        raise Refused(Reason(path, gone.said, "no such file"))
 
 
 def _check_digest(session: Session, params: DriverParams) -> None:

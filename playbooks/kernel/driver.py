@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import boot, detached
-from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.detached import Job, Stage
 from playbooks.kernel import look as looking
 from playbooks.kernel import parse, render
-from playbooks.kernel.loaders import Trial, put
+from playbooks.kernel.loaders import Trial
 from playbooks.kernel.look import State
 from playbooks.kernel.params import OF_PROCESSORS, KernelParams, with_siblings
 
@@ -117,8 +117,8 @@ class Kernel:
                 raise Refused(state)
             state.loader.set_default(session, held.entry)
             # Before the package: its installation makes the initramfs, with the watch in it.
-            put(session, render.WATCH, render.watch(params.confirm), mode="0755")
-            put(session, held.job("kernel").file("sum"), render.checksum(params))
+            write(session, render.WATCH, render.watch(params.confirm), mode="0755")
+            write(session, held.job("kernel").file("sum"), render.checksum(params))
             commands = render.install(params, held.job("kernel"), held.release)
             detached.start(session, held.job("kernel"), commands, timeout_s=deadline_s)
 
@@ -271,14 +271,14 @@ def arm(session: Session, step: Step, state: State, entry: parse.Entry) -> None:
     params, held = KernelParams.model_validate(step.params), before(step)
     trial = Trial(params.cmdline, held.token, params.panic)
     state.loader.write_trial(session, state.custom, entry, trial)
-    put(session, render.UNIT, render.unit(held.token, params.confirm, held.job("kernel")))
+    write(session, render.UNIT, render.unit(held.token, params.confirm, held.job("kernel")))
     session.run(["systemctl", "daemon-reload"], root=True, timeout_s=60.0)
     enabled = session.run(["systemctl", "enable", "slipway-trial.service"], root=True, timeout_s=60.0)
     if not enabled.ok:
         said = " ".join((enabled.err or enabled.out).split())[:200]
         raise Refused(Reason(f"watch of the trial on {step.device.name}", said, "enabled", "The trial was not begun."))
     if not held.install:
-        put(session, held.job("kernel").file("begun"), held.boot_id + "\n")  # what is newer belongs to this trial
+        write(session, held.job("kernel").file("begun"), held.boot_id + "\n")  # what is newer belongs to this trial
     state.loader.set_default(session, held.entry)
     state.loader.set_once(session, on=True)
     standing = state.loader.standing(session)

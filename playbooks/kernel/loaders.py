@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fleet.core.model import Reason
-from playbooks.base import Refused, Session
+from playbooks.base import Refused, Session, write
 from playbooks.kernel import parse, render
 from playbooks.kernel.parse import Entry
 
@@ -74,13 +74,6 @@ class Line:
     args: str
 
 
-def put(session: Session, path: str, text: str, *, mode: str = "0644") -> None:
-    """Write a file. Raises Refused."""
-    answer = session.put(path, text, mode=mode)
-    if not answer.ok:
-        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "a file that can be written"))
-
-
 def _run(session: Session, argv: list[str], *, timeout_s: float = 60.0) -> None:
     answer = session.run(argv, timeout_s=timeout_s, root=True)
     if not answer.ok:
@@ -99,10 +92,10 @@ class Grub:
 
     def write_trial(self, session: Session, custom: str, entry: Entry, block: Trial) -> None:
         text = render.trial_block(entry, block.wanted, token=block.token, panic_s=block.panic_s)
-        put(session, render.CUSTOM, render.with_trial(custom, text), mode="0600")
+        write(session, render.CUSTOM, render.with_trial(custom, text), mode="0600")
 
     def remove_trial(self, session: Session, custom: str) -> None:
-        put(session, render.CUSTOM, render.with_trial(custom, ""))
+        write(session, render.CUSTOM, render.with_trial(custom, ""))
 
     def has_trial(self, custom: str) -> bool:
         return render.with_trial(custom, "") != custom
@@ -121,7 +114,7 @@ class Grub:
     def write_line(
         self, session: Session, entry: Entry | None, wanted: Mapping[str, str | bool], *, deadline_s: float
     ) -> None:
-        put(session, self.defaults, render.defaults(wanted))
+        write(session, self.defaults, render.defaults(wanted))
         _run(session, ["update-grub"], timeout_s=min(240.0, deadline_s))
 
     def restore_line(self, session: Session, before: Line, *, deadline_s: float) -> None:
@@ -142,7 +135,7 @@ class SystemdBoot:
         self.remove_trial(session, custom)
         args = render.trial_args(entry.args, block.wanted, token=block.token, panic_s=block.panic_s)
         text = f"# Written by Slipway.\ntitle Slipway trial of {entry.release}\nversion {entry.release}\n"
-        put(session, f"{self.place}/{TRIAL_FILES[0]}", f"{text}{entry.body}options {args}\n", mode="0600")
+        write(session, f"{self.place}/{TRIAL_FILES[0]}", f"{text}{entry.body}options {args}\n", mode="0600")
 
     def remove_trial(self, session: Session, custom: str) -> None:
         session.run(["rm", "-f", *(f"{self.place}/{name}" for name in TRIAL_FILES)], root=True)
@@ -166,12 +159,12 @@ class SystemdBoot:
     ) -> None:
         if entry is None:
             raise Refused(Reason(f"boot loader of {session.device.name}", "no entry of what runs", "one to write down"))
-        put(session, self.defaults, parse.changed_line(entry.args, wanted) + "\n")
+        write(session, self.defaults, parse.changed_line(entry.args, wanted) + "\n")
         self._install(session, entry.release, deadline_s)
 
     def restore_line(self, session: Session, before: Line, *, deadline_s: float) -> None:
         """Without its file kernel-install takes the line of the boot that runs: it is there until the entry is."""
-        put(session, self.defaults, before.args + "\n")
+        write(session, self.defaults, before.args + "\n")
         self._install(session, before.release, deadline_s)
         _restore(session, self.defaults, before.file)
 
@@ -184,7 +177,7 @@ def _restore(session: Session, path: str, file: str | None) -> None:
     if file is None:
         session.run(["rm", "-f", path], root=True)
     else:
-        put(session, path, file)
+        write(session, path, file)
 
 
 def variable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from fleet.core.model import Reason
 from playbooks import birdc
-from playbooks.base import Look, Refused, Seen, Session, Step
+from playbooks.base import Look, Refused, Seen, Session, Step, write
 from playbooks.birdc import Configured
 from playbooks.routing.render import BIRD_CANDIDATE, BIRD_CONF, Names, Section, bird_candidate, constant
 
@@ -52,8 +52,8 @@ class Bird:
         config = self.read(session)
         if isinstance(config, Reason):
             raise Refused(config)
-        session.put(names.file("before"), config, mode="0600")
-        session.put(names.file("candidate"), bird_candidate(config, section), mode="0600")
+        write(session, names.file("before"), config, mode="0600")
+        write(session, names.file("candidate"), bird_candidate(config, section), mode="0600")
         # Copied over a copy of bird.conf: BIRD reads it as its own user, so owner and mode have to be the same.
         self._copied(session, ["cp", "-p", BIRD_CONF, BIRD_CANDIDATE])
         self._copied(session, ["cp", names.file("candidate"), BIRD_CANDIDATE])

@@ -2,7 +2,7 @@
 
 from fleet.core.model import Reason
 from playbooks import frr_tree
-from playbooks.base import Answer, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Answer, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.routing.render import (
     RELOAD,
     RELOAD_OPTIONS,
@@ -60,7 +60,7 @@ class Frr:
             "apply": script("apply", names),
         }
         for what, text in files.items():
-            session.put(names.file(what), text, mode="0600")
+            write(session, names.file(what), text, mode="0600")
         candidate = names.file("candidate")
         self._checked(session, ["vtysh", "-C", "-f", candidate])
         self._checked(session, [*RELOAD, "--test", *RELOAD_OPTIONS, candidate])

@@ -7,10 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
-from playbooks.base import Device, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Look, Refused, Seen, Session, Step, write
 from playbooks.params import Duration
 from playbooks.vpp import render, rendering
-from playbooks.vpp.driver import put
 from playbooks.vpp.params import VppParams
 
 _VRRP = "keepalived"
@@ -107,7 +106,7 @@ class VppDefault:
 
     def apply(self, session: Session, step: Step, *, deadline_s: float) -> None:
         for path, text in self._files(step).items():
-            put(session, path, text)
+            write(session, path, text)
         systemctl(session, "daemon-reload")
         for unit in units(VppParams.model_validate(step.params)):
             systemctl(session, "enable", unit)
@@ -123,7 +122,7 @@ class VppDefault:
             if text is None:
                 session.run(["rm", "-f", path], root=True)
             else:
-                put(session, path, text)
+                write(session, path, text)
         systemctl(session, "daemon-reload")
 
     def observe_rollback(self, session: Session, step: Step) -> Look:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from fleet.core.model import Reason
 from playbooks import birdc, birdc_show
-from playbooks.base import Answer, Refused, Session
+from playbooks.base import Answer, Refused, Session, write
 from playbooks.vpp import bird_holds
 from playbooks.vpp.daemon import Said
 from playbooks.vpp.holds import Hold
@@ -60,21 +60,13 @@ class Bird:
 
     def shut(self, session: Session, chosen: Iterable[Hold]) -> tuple[Hold, ...] | Reason:
         mine = tuple(chosen)
-        by_file, running = _held(session, mine)
-        if isinstance(by_file, Reason):
-            return by_file
-        if isinstance(running, Reason):
-            return running
-        return tuple(one for one in mine if one in by_file or one not in running)
+        found = _held(session, mine)
+        return found if isinstance(found, Reason) else tuple(m for m in mine if m in found[0] or m not in found[1])
 
     def open(self, session: Session, chosen: Iterable[Hold]) -> tuple[Hold, ...] | Reason:
         mine = tuple(chosen)
-        by_file, running = _held(session, mine)
-        if isinstance(by_file, Reason):
-            return by_file
-        if isinstance(running, Reason):
-            return running
-        return tuple(one for one in mine if one not in by_file or one in running)
+        found = _held(session, mine)
+        return found if isinstance(found, Reason) else tuple(m for m in mine if m not in found[0] or m in found[1])
 
     def configure(self, session: Session, chosen: Iterable[Hold], *, hold: bool, timeout_s: float) -> None:
         text = _text(session)
@@ -89,8 +81,7 @@ class Bird:
 
     def _write(self, session: Session, text: str, *, timeout_s: float) -> None:
         """Over a copy of the file, because BIRD reads it as its own user; in its place only when BIRD accepts it."""
-        written = session.put(_WORK, text, mode="0600")
-        _done(written, _WORK)
+        write(session, _WORK, text, mode="0600")
         for command in (["cp", "-p", CONF, _CANDIDATE], ["cp", _WORK, _CANDIDATE], ["rm", "-f", _WORK]):
             _done(session.run(command, root=True), " ".join(command))
         check = ["bird", "-p", "-c", _CANDIDATE]
@@ -138,14 +129,14 @@ def _states(session: Session) -> dict[str, tuple[str, str]] | Reason:
     return {row.name: (row.kind, row.state) for row in birdc_show.protocols(answer.out)}
 
 
-def _held(session: Session, chosen: tuple[Hold, ...]) -> tuple[tuple[Hold, ...] | Reason, tuple[Hold, ...] | Reason]:
+def _held(session: Session, chosen: tuple[Hold, ...]) -> tuple[tuple[Hold, ...], tuple[Hold, ...]] | Reason:
     """Those that the file holds back, and those that run."""
     text = _text(session)
     if isinstance(text, Reason):
-        return text, ()
+        return text
     states = _states(session)
     if isinstance(states, Reason):
-        return (), states
+        return states
     running = {name for name, (_, state) in states.items() if state != "down"}
     return bird_holds.held(text, chosen), tuple(one for one in chosen if one.section.split()[-1] in running)
 

@@ -117,7 +117,7 @@ class VppChange:
         """What vppcfg on the router would do for this configuration."""
         answer = session.put(CANDIDATE, text, mode="0600")
         if not answer.ok:
-            return Reason(CANDIDATE, " ".join(answer.err.split())[:200], "written")
+            return Reason(CANDIDATE, answer.said, "written")
         return look.plan_now(session, CANDIDATE)
 
     def _saved(self, session: Session, text: str) -> bool:

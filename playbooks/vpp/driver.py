@@ -10,7 +10,7 @@ from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from fleet.core.vpp import Phy
 from playbooks import confirm, detached
-from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.confirm import DeadMan
 from playbooks.detached import Job, Stage
 from playbooks.vpp import daemon, look, render, rendering
@@ -113,7 +113,7 @@ class Vpp:
         if answers["vpp"].out.strip() == "active":
             found = Reason(f"VPP on {step.device.name}", "running before it was launched", "not running yet")
             return Look(Seen.UNKNOWN, (found,))
-        put(session, CANDIDATE, str(rendered["yaml"]), mode="0600")
+        write(session, CANDIDATE, str(rendered["yaml"]), mode="0600")
         found_plan = look.plan_now(session, CANDIDATE, novpp=True)
         if wrong := look.same_plan(found_plan, rendered["novpp"], step.device.name):
             return Look(Seen.UNKNOWN, wrong, {"hold": True})
@@ -152,7 +152,7 @@ class Vpp:
         params, rendered = _params(step)
         if params.stage == "prepare":
             for path, text in render.files(params, rendered, step.device.suite).items():
-                put(session, path, text)
+                write(session, path, text)
             return
         held = before(step)
         if detached.look(session, held.go, timeout_s=20.0).stage is not Stage.NEVER:
@@ -164,7 +164,7 @@ class Vpp:
             for words in (["cp", speaker.conf, f"{held.conf}.new"], ["mv", f"{held.conf}.new", held.conf]):
                 if not (saved := session.run(words, root=True)).ok:
                     raise Refused(Reason(speaker.conf, saved.said, "a copy of it"))
-        put(session, held.go.file("back"), back_script(step), mode="0600")
+        write(session, held.go.file("back"), back_script(step), mode="0600")
         speaker.configure(session, held.held, hold=True, timeout_s=min(30.0, deadline_s))
         confirm.arm(session, dead_man(held), [["/bin/sh", held.go.file("back")]], within_s=params.confirm)
         commands = render.launching(
@@ -247,11 +247,11 @@ class Vpp:
                 if text is None:
                     session.run(["rm", "-f", path], root=True)
                 else:
-                    put(session, path, text)
+                    write(session, path, text)
             session.run(["systemctl", "daemon-reload"], root=True)
             return
         held = before(step)
-        put(session, held.go.file("back"), back_script(step), mode="0600")
+        write(session, held.go.file("back"), back_script(step), mode="0600")
         detached.start(session, held.back, [["/bin/sh", held.go.file("back")]], timeout_s=min(30.0, deadline_s))
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
@@ -348,13 +348,6 @@ def back_script(step: Step) -> str:
     keeps = {"vrrp": held.vrrp, "routes": held.routes, "file": held.conf, "conf": daemon.of(step.device).conf}
     commands = render.way_back(params, phys, held.links, suite=step.device.suite, keeps=keeps)
     return confirm.script(DeadMan(f"vpp-back-{held.token}"), commands)
-
-
-def put(session: Session, path: str, text: str, *, mode: str = "0644") -> None:
-    """Write a file. Raises Refused."""
-    answer = session.put(path, text, mode=mode)
-    if not answer.ok:
-        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "written"))
 
 
 def _not_ready(rendered: Mapping[str, Any], answers: Mapping[str, Any]) -> tuple[Reason, ...]:

@@ -11,7 +11,7 @@ from custom_napalm.vyos import VyOSDriver
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import boot, detached
-from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.detached import Job, Stage
 from playbooks.vyos import look as looking
 from playbooks.vyos import render
@@ -100,7 +100,7 @@ class VyosImage:
         """Begin the installation. Where there is none, `observe` goes on by itself."""
         params, held = ImageParams.model_validate(step.params), before(step)
         if held.install:
-            put(session, held.job("vyos").file("sum"), render.checksum(params))
+            write(session, held.job("vyos").file("sum"), render.checksum(params))
             commands = render.install(params, held.job("vyos"), held.running)
             detached.start(session, held.job("vyos"), commands, timeout_s=deadline_s)
 
@@ -224,7 +224,7 @@ def arm(session: Session, step: Step, state: State) -> None:
     there = render.overlay(state.root, params.image) + render.UNITS
     _enable(session, there, render.WATCH, render.watch(held.token, params.confirm, held.job("vyos")))
     _hold(session, state, (params.image, held.running))
-    put(session, render.TRIAL_FILE, text)
+    write(session, render.TRIAL_FILE, text)
     _default(VyOSDriver.over(session), held.running)
     editenv(session, "set", f"{render.ONCE}={render.TRIAL}")
     listed = session.run(["grub-editenv", render.GRUBENV, "list"], root=True)
@@ -249,7 +249,7 @@ def _hold(session: Session, state: State, images: tuple[str, ...]) -> None:
 
 def _enable(session: Session, units: str, name: str, text: str) -> None:
     """A unit that starts with the image whose units lie there. Raises Refused."""
-    put(session, f"{units}/{name}", text)
+    write(session, f"{units}/{name}", text)
     session.run(["mkdir", "-p", f"{units}/{render.WANTS}"], root=True)
     made = session.run(["ln", "-sfn", f"../{name}", f"{units}/{render.WANTS}/{name}"], root=True)
     if not made.ok:
@@ -289,12 +289,6 @@ def editenv(session: Session, verb: str, what: str) -> None:
     if not answer.ok:
         said = " ".join((answer.err or answer.out).split())[:200]
         raise Refused(Reason(f"grubenv of {session.device.name}", said, what, "Nothing was booted."))
-
-
-def put(session: Session, path: str, text: str) -> None:
-    answer = session.put(path, text)
-    if not answer.ok:
-        raise Refused(Reason(path, " ".join((answer.err or answer.out).split())[:200], "a file that can be written"))
 
 
 def before(step: Step) -> Before:

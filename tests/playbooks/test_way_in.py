@@ -1,12 +1,14 @@
 """Commit-confirm of what is set in place: a setting that cuts the router off, and the router that puts itself back."""
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from fleet.core.model import Reversibility
 from playbooks import confirm, registry
+from playbooks.base import Answer, Refused
 from playbooks.engine import OutcomeKind
 from playbooks.way_in import WAY_IN, Guard
 from tests.playbooks.simlab import SimLab
@@ -118,6 +120,43 @@ def test_an_armed_router_is_disarmed_by_its_way_back(lab: SimLab, legs: Walk, ma
     back, _ = legs.go(held, rollback=True)
     assert back.kind is OutcomeKind.DONE, back.reasons
     assert not lab.state("bly")["timers"] and not confirm.armed(session, man)
+
+
+@dataclass
+class FullDisk(SimSession):
+    """A router that has no room for the files that `no_room` finds."""
+
+    no_room: str = ""
+
+    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
+        if re.search(self.no_room, path):
+            return Answer(1, "", "cat: write error: No space left on device\n")
+        return super().put(path, text, mode=mode)
+
+
+@pytest.mark.parametrize("no_room", [r"/confirm-\w+\.script$", r"-boot\.service$", r"-boot\.timer$"])
+@pytest.mark.parametrize(("made", "cut"), STEPS, ids=["sysctl", "nic", "packages"])
+def test_a_router_without_room_for_its_way_back_is_not_changed(
+    lab: SimLab, legs: Walk, made: Any, cut: str, no_room: str
+) -> None:
+    session, step = FullDisk(legs.device, lab, no_room), legs.made(*made())
+    driver, before = registry.driver(step.verb), settings(lab)
+    held = replace(step, artifact=driver.precheck(session, step).artifact)
+    with pytest.raises(Refused, match="No space left on device") as refused:
+        driver.apply(session, held, deadline_s=30)
+        for _ in range(3):  # packages: armed by a look
+            driver.observe(session, held)
+            lab.wait(1)
+    assert re.search(no_room, refused.value.reason.subject.split()[0])
+    after = settings(lab)
+    left = [path for path in after[2] if not path.startswith(confirm.UNITS)]  # what no unit starts may lie there
+    assert (*after[:2], left, *after[3:]) == before and not lab.state("bly")["timers"]
+
+
+def test_a_file_that_cannot_be_put_back_is_refused(lab: SimLab, legs: Walk) -> None:
+    session, man = FullDisk(legs.device, lab, r"\.file1$"), confirm.DeadMan("abcd1234")
+    with pytest.raises(Refused, match="No space left on device"):
+        confirm.files_back(session, man, {"/etc/new": None, "/etc/old": "as before\n"})
 
 
 def test_every_step_that_acts_says_what_puts_a_device_back_that_it_cut_off() -> None:
