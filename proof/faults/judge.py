@@ -6,6 +6,7 @@ once more from what docs/decisions/003-seals.md says.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +32,8 @@ def wrong(story: Story, journal: Sequence[oracle.Entry], routers: Mapping[str, R
     return found
 
 
-_PROHIBITIVE = "ipv6 ospf6 cost 65534"
+# What FRR and BIRD say when the cost they got stays one that nobody takes.
+_PROHIBITIVE = re.compile(r"\+ .*(ipv6 ospf6 cost 6553[45]|SLIPWAY_EXTRA_COST = (59999|60000);)")
 _TARGETS = """
     SELECT t.name, t.state, t.engaged, t.changed FROM changes_targetrun t JOIN changes_run r ON r.id = t.run_id
     JOIN changes_revision v ON v.id = r.revision_id WHERE v.change_id = {change} ORDER BY t.name
@@ -63,7 +65,7 @@ def of_journal(story: Story, journal: Sequence[oracle.Entry], targets: Targets) 
     found += [f"{name}: left drained, and it is {targets[name][0]}" for name in sorted(left)]
     found += [f"{m.router}: {m.change} while it carried traffic" for m in oracle.disrupted_undrained(calm)]
     # A remedy moves a cost from one prohibitive value to another and back, so that the neighbours learn it anew.
-    moved = {e["seq"] for e in calm if any(_PROHIBITIVE in change for change in e.get("changes", ()))}
+    moved = {e["seq"] for e in calm if any(map(_PROHIBITIVE.match, e.get("changes", ())))}
     early = [name for name, seq in oracle.undrained_unverified(calm) if seq not in moved]
     found += [f"{name}: undrained before anybody had seen it converged" for name in early]
     found += [f"{name}: {argv} was not understood" for name, argv in oracle.unknown_commands(journal)]
@@ -136,7 +138,7 @@ def _of_device(
         wanted = {"settings": {"queues", "sysctl", "config"}, "put-back": {"queues", "sysctl", "config"},
                   "daemons": {"sysctl"}}.get(story.name, set())  # fmt: skip
         counted = oracle.count([e for e in journal if not e.get("lie")])
-        if story.restarts and not counted[name, oracle.Kind.REBOOT]:
+        if story.restarts and not oracle.reboots(journal)[name]:  # a panic before the reboot that was ordered is one
             return [f"{name}: done, and it never restarted"]
         if story.daemons and not counted[name, oracle.Kind.DAEMONS]:
             return [f"{name}: done, and its daemons never restarted"]
