@@ -6,6 +6,7 @@ password goes by the environment or a header, never in a command line.
 """
 
 import base64
+import http.client
 import json
 import os
 import re
@@ -176,8 +177,7 @@ def _redfish_proof(console: Console) -> Proof:
     system = _system(console)
     offered = _offered(system)
     if offered is None:
-        links = system.get("Links")
-        listed = links.get("ManagedBy") if isinstance(links, dict) else None
+        listed = _inside(system, "Links").get("ManagedBy")
         first = listed[0] if isinstance(listed, list) and listed else None
         path = first.get("@odata.id") if isinstance(first, dict) else None
         offered = _offered(_redfish(console, path)) if isinstance(path, str) else None
@@ -205,10 +205,10 @@ class _Stays(urllib.request.HTTPRedirectHandler):
 
 def _redfish_cycle(console: Console) -> str:
     system = _system(console)
-    actions = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
-    allowed = actions.get("ResetType@Redfish.AllowableValues") or list(_RESETS)
-    kind = next((reset for reset in _RESETS if reset in allowed), None)
-    target = actions.get("target")
+    action = _inside(_inside(system, "Actions"), "#ComputerSystem.Reset")
+    allowed = action.get("ResetType@Redfish.AllowableValues") or list(_RESETS)
+    kind = next((reset for reset in _RESETS if isinstance(allowed, list) and reset in allowed), None)
+    target = action.get("target")
     if kind is None or not isinstance(target, str):
         raise Impossible(Reason(f"power of {console.device}", f"resets {allowed}"[:200], " or ".join(_RESETS)))
     _redfish(console, target, {"ResetType": kind})
@@ -218,10 +218,18 @@ def _redfish_cycle(console: Console) -> str:
 def _system(console: Console) -> dict[str, Any]:
     """The one system behind this service; a chassis of several is refused: the wrong one could be switched off."""
     members = _redfish(console, "/redfish/v1/Systems").get("Members", [])
-    if len(members) != 1:
-        found, remedy = f"{len(members)} systems", "Name the address of its own controller."
+    if not isinstance(members, list) or len(members) != 1:
+        found = f"{len(members)} systems" if isinstance(members, list) else "systems that are no list"
+        remedy = "Name the address of its own controller."
         raise Impossible(Reason(f"Redfish of {console.device}", found, "one", remedy))
-    return _redfish(console, str(members[0].get("@odata.id", "")))
+    path = members[0].get("@odata.id") if isinstance(members[0], dict) else None
+    return _redfish(console, path if isinstance(path, str) else "")
+
+
+def _inside(resource: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of a resource; empty where it is none."""
+    part = resource.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _redfish(console: Console, path: str, body: Json = None) -> dict[str, Any]:
@@ -242,11 +250,11 @@ def _redfish(console: Console, path: str, body: Json = None) -> dict[str, Any]:
         login = "The login is refused: look at the user and password of its credential." if error.code in _LOGIN else ""
         found = f"HTTP {error.code} to {path}"
         raise Refused(Reason(f"Redfish of {console.device}", found, "an answer", login)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         found = f"{type(error).__name__}: {error}"[:200]
         raise Unreachable(Reason(f"console of {console.device}", found, "an answer by Redfish")) from None
     try:
         found_json = json.loads(text or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found_json = {}
     return found_json if isinstance(found_json, dict) else {}

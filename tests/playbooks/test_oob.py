@@ -57,6 +57,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.server.logins.add(base64.b64decode(self.headers["Authorization"].split()[1]).decode())
         status, body = self.server.answers.get(self.path, (404, None))
+        if status == 0:
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+            return
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "http://127.0.0.1:1/redfish/v1/elsewhere")
@@ -71,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def controller() -> Iterator[Controller]:
     server = Controller()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
@@ -95,6 +98,14 @@ def test_redfish_resets_the_one_system_by_what_it_allows(controller: Controller,
     assert controller.logins == {"ops:hunter2"}
 
 
+def reset(action: Any) -> dict[str, Any]:
+    return {"Actions": {"#ComputerSystem.Reset": action}}
+
+
+def allowing(values: Any) -> dict[str, Any]:
+    return reset({"target": "/redfish/v1/Systems/1/Actions/x", "ResetType@Redfish.AllowableValues": values})
+
+
 @pytest.mark.parametrize(
     ("path", "answer", "error", "words"),
     [
@@ -105,10 +116,25 @@ def test_redfish_resets_the_one_system_by_what_it_allows(controller: Controller,
             "2 systems",
         ),
         ("/redfish/v1/Systems", (401, None), Refused, "HTTP 401"),
+        ("/redfish/v1/Systems", (0, None), Unreachable, "BadStatusLine: SSH"),
         ("/redfish/v1/Systems", (302, None), Refused, "HTTP 302"),
         ("/redfish/v1/Systems", (200, b"<html>"), Impossible, "0 systems"),
         ("/redfish/v1/Systems/1", (200, {}), Impossible, "resets"),
         ("/redfish/v1/Systems", (200, {"Members": [{"@odata.id": "http://x/"}]}), Refused, "a path"),
+        ("/redfish/v1/Systems", (200, {"Members": None}), Impossible, "no list"),
+        ("/redfish/v1/Systems", (200, {"Members": 1}), Impossible, "no list"),
+        ("/redfish/v1/Systems", (200, {"Members": {"@odata.id": "/a"}}), Impossible, "no list"),
+        ("/redfish/v1/Systems", (200, {"Members": ["/redfish/v1/Systems/1"]}), Refused, "a path ''"),
+        ("/redfish/v1/Systems", (200, {"Members": [{"@odata.id": ["/redfish/v1/Systems/1"]}]}), Refused, "a path ''"),
+        ("/redfish/v1/Systems/1", (200, ["PowerCycle"]), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, b"[" * 100_000), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, b"9" * 10_000), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, {"Actions": ["#ComputerSystem.Reset"]}), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, reset("PowerCycle")), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, reset({"target": ["/redfish/v1/x"]})), Impossible, "resets"),
+        ("/redfish/v1/Systems/1", (200, allowing(7)), Impossible, "resets 7"),
+        ("/redfish/v1/Systems/1", (200, allowing("PowerCycle")), Impossible, "resets PowerCycle"),
+        ("/redfish/v1/Systems/1", (200, allowing([{}, None, "On"])), Impossible, "resets"),
     ],
 )
 def test_a_controller_that_misbehaves_switches_nothing(
