@@ -1,11 +1,12 @@
 """What VyOS and its Linux say, as values: version, images, differences, links, sessions. Pure; never raises."""
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from playbooks.facts.text import is_address
 
 NAME = re.compile(r"[\w.+-]{1,64}")  # what image.validate_name of vyos-1x allows
 _ROW = re.compile(r"^[ \t]*\d+: (?P<name>[\w.+-]{1,64})(?P<flags>(?: \([a-z ]+\))*)[ \t]*$", re.MULTILINE)
@@ -125,7 +126,7 @@ def neighbors(text: str, descriptions: Mapping[str, str]) -> dict[str, Any]:
             continue
         router_id, own = str(summary.get("routerId") or router_id), _whole(summary.get("as"), own)
         for address, peer in summary["peers"].items():
-            if isinstance(peer, dict) and _is_address(address):
+            if isinstance(peer, dict) and is_address(address):
                 row = peers.setdefault(address, _peer(peer, own, descriptions.get(address, "")))
                 row["is_up"] = row["is_up"] or peer.get("state") == "Established"
                 up = peer.get("state") == "Established"
@@ -153,11 +154,3 @@ def _peer(peer: Mapping[str, Any], own: int, description: str) -> dict[str, Any]
 
 def _whole(found: Any, otherwise: int) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) else otherwise
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -1,9 +1,10 @@
 """The tables that birdc shows, as rows: protocols, OSPF neighbours, BFD sessions. Pure; no text makes it raise."""
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from playbooks.facts.text import is_address
 
 _HEADING = re.compile(r"(\S+)\s+([A-Z]\w*)\s+(\S+)\s+(up|start|down|stop|flush)\s+(\S+(?: \d\S*)?)(?:\s+(.*))?")
 _ROUTES = re.compile(r"^\s+Routes:\s+(\d{1,12}) imported,(?: \d{1,12} filtered,)? (\d{1,12}) exported")
@@ -101,15 +102,7 @@ def bfd(text: str) -> Mapping[str, str] | None:
     if "There is no BFD protocol running" in text:
         return {}
     lines = (m for line in text.splitlines() if (m := _SESSION.match(line)))
-    found = [m for m in lines if _is_address(m[1].partition("%")[0])]
+    found = [m for m in lines if is_address(m[1].partition("%")[0])]
     if not found and "IP address" not in text:
         return None
     return {f"{m[1].partition('%')[0]}%{m[2]}": m[3].lower() for m in found}
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +16,10 @@ import pytest
 from fleet.core import probes
 from fleet.core.model import StepSpec
 from playbooks import registry
-from playbooks.base import Answer, Device, Look, Seen, Session, Step
+from playbooks.base import Answer, Device, Look, Seen, Step
 from playbooks.probe.measure import Task, measure
 from tests import needs
-from tests.playbooks.scripted import FRR
+from tests.playbooks.scripted import FRR, Scripted
 
 MARK = f"slwp{os.getpid() % 100_000}"
 FOUR, SIX = "198.18", "fd5a:18"
@@ -59,27 +59,14 @@ def route(name: str, number: int, link: int, end: int) -> None:
         must(name, "ip", "route", "replace", to, "via", via)
 
 
-@dataclass
-class Inside(Session):
+class Inside(Scripted):
     """Commands in a namespace, as over SSH from here."""
 
-    device: Device
-
-    def run(self, argv: list[str], *, stdin: str = "", timeout_s: float = 30.0, root: bool = False) -> Answer:
+    def _answer(self, argv: list[str]) -> Answer:
         if argv == ["printenv", "SSH_CONNECTION"]:
             return Answer(0, f"{addresses(1, 1)[0]} 40000 {self.device.address} 22\n", "")
         done = inside(self.device.name, *argv)
         return Answer(done.returncode, done.stdout + done.stderr, "")
-
-    def batch(
-        self,
-        commands: Mapping[str, list[str]],
-        *,
-        per_interface: Mapping[str, list[str]] | None = None,
-        timeout_s: float = 30.0,
-        root: bool = False,
-    ) -> dict[str, Answer]:
-        return {name: self.run(argv) for name, argv in commands.items()}
 
     def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
         raise AssertionError("nothing is written by a probe")
