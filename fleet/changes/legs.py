@@ -12,10 +12,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from fleet import clock, logs
-from fleet.changes import aftermath, neighbours, out_of_band, probing, silent, soaking_judge, transitions, way_back
+from fleet.changes import (
+    aftermath,
+    kept_connections,
+    neighbours,
+    out_of_band,
+    probing,
+    silent,
+    soaking_judge,
+    transitions,
+    way_back,
+)
 from fleet.changes.lazy_session import LazySession
 from fleet.changes.models import StepRun, TargetRun
 from fleet.core import plan as planning
@@ -112,10 +121,9 @@ def run_shard(target_ids: Sequence[int], *, worker: str, ended: Callable[[int], 
 
     def leg(device: Device) -> None:
         try:
-            with logs.about(change=jobs[device.name].change_id, target=device.name):
+            with kept_connections.lent(), logs.about(change=jobs[device.name].change_id, target=device.name):
                 run_leg(jobs[device.name], worker=worker)
         finally:
-            connection.close()  # this thread's own; nornir's threads end with the shard
             ended(jobs[device.name].target.pk)
 
     for name, result in transport.run_shard([j.device for j in jobs.values()], leg, len(jobs) or 1).items():

@@ -1,11 +1,16 @@
 """The Celery tasks: they carry ids, are short, and may run twice or never (rule 9)."""
 
+from typing import Any
+
+from celery.signals import worker_process_init
+
 from fleet import clock
 from fleet.celery import app
 from fleet.changes import (
     dispatch,
     draft_requests,
     facts_again,
+    kept_connections,
     legs,
     mitigations,
     orchestrate,
@@ -14,6 +19,16 @@ from fleet.changes import (
     soaking,
 )
 from inventory import queue_looks
+
+# A connection to the database that no leg has asked for so long is closed: workers that wait hold none.
+IDLE_S = 30.0
+
+
+def _child_began(**_: Any) -> None:
+    kept_connections.keep()
+
+
+worker_process_init.connect(_child_began, weak=False)
 
 
 @app.task(name="slipway.tick")  # type: ignore[untyped-decorator]  # celery has no types
@@ -25,6 +40,7 @@ def tick() -> None:
 @app.task(name="slipway.draft_repairs")  # type: ignore[untyped-decorator]  # celery has no types
 def draft_repairs() -> None:
     """Draft what people asked for by form and from drift, one request of each a turn."""
+    kept_connections.close_idle(IDLE_S)
     draft_requests.take_up(clock.now())
     repair_requests.take_up(clock.now())
     queue_looks.take_up(clock.now())

@@ -1,11 +1,13 @@
 """`make proof-scale`: sizes and numbers of workers one after another; each kept, the section written of all there are.
 
-python -m proof.scale --sizes 1000,3000,10000 --workers 2 --processes 1,2,4
+python -m proof.scale --sizes 1000,3000,10000 --workers 1,2,4
+python -m proof.scale --profile --shared 300    then: python -m proof.scale.grouped var/proof/scale/profile
 """
 
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +21,11 @@ from tests.postgresql import private_cluster
 from tests.redis import private_redis
 
 
-def measured(routers: int, workers: int, *, soak: str, folder: Path) -> None:
-    """One size with so many worker processes, on a PostgreSQL and a Redis of its own; kept in var/proof/scale."""
+def measured(routers: int, workers: int, *, soak: str, folder: Path, profiled: bool = False) -> None:
+    """One size with so many worker processes, on a PostgreSQL and a Redis of its own; kept in var/proof/scale.
+
+    `profiled`: what is kept is where the CPU went; the figures are those of processes that were slowed down by it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with private_cluster() as database, private_redis() as redis:
         assert redis.process is not None
@@ -34,6 +39,7 @@ def measured(routers: int, workers: int, *, soak: str, folder: Path) -> None:
             "SLIPWAY_LOG_LEVEL": "INFO",
             "SLIPWAY_COLLECT_SECONDS": "0",
             "DJANGO_SETTINGS_MODULE": "fleet.settings",
+            **({"SLIPWAY_PROFILED": "1"} if profiled else {}),
         }
         argv = [sys.executable, "-m", "proof.scale.one", "--routers", str(routers), "--workers", str(workers)]
         argv += ["--dir", str(folder), "--redis", str(redis.process.pid), "--soak", soak]
@@ -45,7 +51,12 @@ def measured(routers: int, workers: int, *, soak: str, folder: Path) -> None:
         logs = (folder / f"{name}.log" for name in ("worker", "ticker", "one"))
         tails = [log.read_text()[-1500:] for log in logs if log.exists()]
         raise SystemExit("\n".join([f"{routers} routers, {workers} workers: exit {done.returncode}", *tails]))
-    told.keep(json.loads(done.stdout.splitlines()[-1]))
+    if profiled:
+        shutil.rmtree(told.PROFILE, ignore_errors=True)
+        shutil.copytree(folder / "counted", told.PROFILE)
+        (told.PROFILE / "of.json").write_text(done.stdout.splitlines()[-1])
+    else:
+        told.keep(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> int:
@@ -55,13 +66,16 @@ def main() -> int:
     parser.add_argument("--workers", default="1,2,4", help="worker processes, with as many routers as --shared says")
     parser.add_argument("--shared", type=int, default=300, help="routers for the comparison of worker processes")
     parser.add_argument("--soak", choices=("yes", "no", "only", "rows"), default="yes")
+    parser.add_argument("--profile", action="store_true", help="only tell where the CPU goes, of --shared routers")
     parser.add_argument("--told", action="store_true", help="only write the section of what there is")
     options = parser.parse_args()
     pairs = [(int(n), 2, options.soak) for n in options.sizes.split(",") if n]
     pairs += [(options.shared, int(n), "no") for n in options.workers.split(",") if n]
+    if options.profile:
+        pairs = [(options.shared, 2, "no")]
     for routers, workers, soak in [] if options.told else dict.fromkeys(pairs):
         with tempfile.TemporaryDirectory(prefix="slipway-scale-") as folder:
-            measured(routers, workers, soak=soak, folder=Path(folder))
+            measured(routers, workers, soak=soak, folder=Path(folder), profiled=options.profile)
         told.say(f"{routers} routers, {workers} worker processes: measured")
     told.write()
     return 0

@@ -10,14 +10,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery.signals import task_postrun, task_prerun
+from celery.signals import task_postrun, task_prerun, worker_process_init
 from django.db.backends.signals import connection_created
 
 from fleet.celery import app
+from proof.scale.profiled import Profile
 
 __all__ = ["app"]
 
 _FOLDER = Path(os.environ["SLIPWAY_COUNTED"])
+# With SLIPWAY_PROFILED set: it takes half as much CPU again, so figures of such a run are only those of the profile.
+_profile = Profile(_FOLDER) if os.environ.get("SLIPWAY_PROFILED") else None
 
 
 class Count:
@@ -30,6 +33,8 @@ class Count:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         with self._adding:
             self.queries += 1
+            if _profile is not None:
+                _profile.statements[sql] += 1
         return execute(sql, params, many, context)
 
 
@@ -61,8 +66,16 @@ def _postrun(task_id: str, task: Any, args: Any, **_: Any) -> None:
     }
     with (_FOLDER / f"{os.getpid()}.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
+    if _profile is not None:
+        _profile.write()
 
 
+def _child(**_: Any) -> None:
+    if _profile is not None:
+        _profile.begin()
+
+
+worker_process_init.connect(_child, weak=False)
 connection_created.connect(_counted, weak=False)
 task_prerun.connect(_prerun, weak=False)
 task_postrun.connect(_postrun, weak=False)

@@ -11,6 +11,7 @@ from proof import report
 from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "scale"
+PROFILE = FOLDER / "profile"
 PLANNING = FOLDER.parents[1] / "bench" / "planning.json"
 BIGGEST = 10_000
 QUIET = (1_000, 3_000, 10_000)
