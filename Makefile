@@ -81,9 +81,9 @@ proof-faults: bootstrap ## whatever dies, is lost or lies in the middle of a cha
 proof-restore: bootstrap ## a database restored from an hour ago looks and holds, and repeats nothing
 	@$(RUN)/python -m proof.restore $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
-#   make proof-long [MINUTES=60] [SEED=1] [EVERY=60]      a fault every so many seconds
+#   make proof-long [LAB=ring] [MINUTES=60] [SEED=1] [EVERY=60]      a fault every so many seconds; ring: real routers
 proof-long: bootstrap ## an hour of continuous changes with faults: memory, file descriptors, connections, rows
-	@PYTHONPATH=client $(RUN)/python -m proof.long $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(EVERY),--every $(EVERY))
+	@PYTHONPATH=client $(RUN)/python -m proof.long $(if $(LAB),--lab $(LAB)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(EVERY),--every $(EVERY))
 
 proof-scale: bootstrap ## up to ten thousand devices, one, two and four worker processes
 	@$(RUN)/python -m pytest tests/bench/bench_planning.py -q -s -o timeout=0 -o python_files='bench_*.py'

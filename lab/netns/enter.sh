@@ -28,6 +28,10 @@ touch "$root/dev/console"
 mount --bind "$folder/console" "$root/dev/console"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
+if [ -d "$folder/journal" ]; then
+    mkdir "$root/run/recorder"
+    mount --bind "$folder/journal" "$root/run/recorder"
+fi
 mount -t tmpfs tmpfs "$root/tmp"
 chmod 1777 "$root/tmp" "$root/dev/shm"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"

@@ -27,18 +27,42 @@ net.ipv6.icmp.ratelimit = 0
 """
 
 
-def write_host(host: Router | External, tree: Path, *, prefixes4: int, prefixes6: int) -> Path:
-    """A fresh folder for the host with `upper`, `work`, `root`; whatever was there before is gone."""
+# Every login runs through the recorder (recorder.py), which enter.sh gives a folder that outlives the router.
+RECORDER = "/usr/local/lib/slipway-recorder"
+_RECORDED = f"ForceCommand /usr/bin/python3 -I -S -B {RECORDER}\n"
+
+
+def write_host(
+    host: Router | External, tree: Path, *, prefixes4: int, prefixes6: int, recorded: bool = False, disk_mb: int = 0
+) -> Path:
+    """A fresh folder for the host with `upper`, `work`, `root`; whatever was there before is gone.
+
+    `recorded`: what a router is asked over SSH is written to `journal`. `disk_mb`: its disk is a file system of its
+    own of this size, on `disk`, that can be filled.
+    """
     folder = HOSTS / host.name
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if disk_mb and isinstance(host, Router):
+        (folder / "disk").mkdir()
+        run(["mount", "-t", "tmpfs", "-o", f"size={disk_mb}m,mode=755", "slipway-lab", str(folder / "disk")])
+        for part in ("upper", "work"):
+            (folder / "disk" / part).mkdir()
+            (folder / part).symlink_to(Path("disk") / part)
     for part in ("upper", "work", "root"):
-        (folder / part).mkdir(parents=True)
+        (folder / part).mkdir(exist_ok=True)
+    if recorded and isinstance(host, Router):
+        (folder / "journal").mkdir()
+        (folder / "journal").chmod(0o777)
     (folder / "console").touch()
     files = _Files(folder / "upper", tree)
     files.write("/etc/hostname", f"{host.name}\n")
     files.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost\n")
     if isinstance(host, Router):
         _router(files, host)
+        if recorded:
+            files.write(RECORDER, Path(__file__).with_name("recorder.py").read_text(), mode=0o755)
+            files.write("/etc/ssh/sshd_config.d/recorded.conf", _RECORDED)
     else:
         config = bird_config.external_conf(host, prefixes4=prefixes4, prefixes6=prefixes6)
         files.write("/etc/bird/bird.conf", config, owner="bird:bird", mode=0o640)

@@ -48,12 +48,19 @@ def running_lab() -> Lab | None:
     return Lab(INVENTORY, LOGIN_KEY, ROUTERS, settings["prefixes4"], settings["prefixes6"])
 
 
-def up(progress: Callable[[str], None], *, prefixes4: int = 2000, prefixes6: int = 1000) -> Lab:
+def up(
+    progress: Callable[[str], None],
+    *,
+    prefixes4: int = 2000,
+    prefixes6: int = 1000,
+    recorded: bool = False,
+    disk_mb: int = 0,
+) -> Lab:
     """Starts the lab and returns when every router has full tables and every probe flow passes.
 
     Returns the running lab as it is when this clone already runs one with the same number of prefixes. LabError when
     another clone holds it, when the machine cannot run it, or when it does not converge; a lab that did not converge
-    is left running to be looked at.
+    is left running to be looked at. `recorded`, `disk_mb`: see host_files.write_host; they are for a lab started here.
     """
     reasons = reasons_unavailable()
     if reasons:
@@ -68,7 +75,9 @@ def up(progress: Callable[[str], None], *, prefixes4: int = 2000, prefixes6: int
         STATE.mkdir(parents=True, exist_ok=True)
         host_files.make_keys()
         for host in host_files.all_hosts():
-            host_files.write_host(host, tree, prefixes4=prefixes4, prefixes6=prefixes6)
+            host_files.write_host(
+                host, tree, prefixes4=prefixes4, prefixes6=prefixes6, recorded=recorded, disk_mb=disk_mb
+            )
         wiring.build()
         SETTINGS.write_text(json.dumps({"prefixes4": prefixes4, "prefixes6": prefixes6}))
         with (STATE / "keeper.log").open("ab") as log:
@@ -110,12 +119,14 @@ def init_pid(host: str) -> int:
         raise LabError(f"host {host!r}: not running; hosts are {names}: see `python -m lab.netns status`") from missing
 
 
-def exec_on(host: str, command: Sequence[str], *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-    """Runs a command as root inside a host; its output and exit status are in the result, nothing is raised on them."""
+def exec_on(
+    host: str, command: Sequence[str], *, timeout: float = 60.0, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as root inside a host, `text` on its standard input; nothing is raised on its exit status."""
     environment = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=dumb", "LC_ALL=C.UTF-8"]
     return subprocess.run(
         ["nsenter", "-t", str(init_pid(host)), "-a", "--wd=/", *environment, *command],
-        capture_output=True, text=True, timeout=timeout, check=False,
+        input=text, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
 
 
@@ -171,5 +182,8 @@ def _clean() -> None:
             for folder in sorted(top.rglob("*/"), reverse=True):
                 folder.rmdir()
             top.rmdir()
+    for disk in HOSTS.glob("*/disk"):
+        if disk.is_mount():
+            run(["umount", "-l", str(disk)])
     shutil.rmtree(HOSTS, ignore_errors=True)
     SETTINGS.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ all that reached the devices: `python -m proof.faults --seed S --only RUN --tell
 by one, `--stopped` for a worker that is stopped there for longer than its lease and then goes on. `--sabotage` takes
 one rule away from the engine first; the judge must see it. Real processes, a real PostgreSQL, Redis and SSH server
 are killed and stopped in the [long run](#long-run), whose changes are judged by the same rules, and in `tests/crash`;
-real routers in the stories of the ring.
+real routers (FRR and BIRD in network namespaces) in the long run on the ring, judged by what is recorded in them.
 
 What was wrong is mended and played again; the newest line of a run counts. So it was with seed 1, run 249 and
 `--stopped` 1147: a worker that stood still between two requests of one act for longer than its lease sent the second
@@ -75,7 +75,7 @@ def table(rows: list[dict[str, Any]]) -> list[Row]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    if row["database"].startswith("real"):
+    if row["database"].startswith("real"):  # real processes, and with the ring also real routers
         return "changes of the long run, with what went wrong meanwhile"
     if not row["sweep"]:
         return "one to five faults, drawn"

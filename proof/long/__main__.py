@@ -1,6 +1,7 @@
 """`make proof-long`: an hour of changes with faults by real processes, sampled; the section written of what was seen.
 
 python -m proof.long --minutes 60 --seed 1 [--every 60] [--into DIR]       --told: only write the section
+python -m proof.long --lab ring ...        on the ring of real routers instead of simulated ones
 """
 
 import argparse
@@ -25,7 +26,7 @@ from lab.sim import SimFleet
 from lab.tickets.receiver import Receiver
 from lab.tickets.server import Site
 from proof.faults.told import FOLDER as FAULTS
-from proof.long import opening, sampled, services, told, walked, weather
+from proof.long import opening, ring, sampled, services, told, walked, weather
 from proof.long.judged import Judge
 from slipway_client.api import Api
 from slipway_client.where import Where
@@ -40,6 +41,8 @@ TIMING = {"boot_s": 8.0, "halt_s": 0.5, "restart_s": 0.5, "adjacency_s": 1.0, "b
 # Facts are collected anew so often: production does it every hour.
 COLLECT_S = 600
 BETWEEN_S = 3.0
+# The slowest table of the ring took 1.6 s to change (lab/netns/README.md): a gate of less loses packets by itself.
+ON_RING = {"gate": "3s", "soak": "3s"}
 
 
 @contextlib.contextmanager
@@ -88,8 +91,10 @@ class LongRun:
         sky: weather.Weather,
         seed: int,
         look: Callable[[str], object],
+        probed: Callable[[], contextlib.AbstractContextManager[dict[str, Any]]] | None = None,
     ) -> None:
         self._into, self._judge, self._people, self._sky, self._seed = into, judge, people, sky, seed
+        self._probed = probed or (lambda: contextlib.nullcontext({}))  # what is lost meanwhile
         self._look = look  # has Slipway see now how a router is
         self._pool = list(weather.ROUTERS)
         self.counts = {"changes": 0, "targets": 0}
@@ -103,8 +108,11 @@ class LongRun:
             began = time.monotonic()
             line: dict[str, Any] = {"run": number}
             try:
-                walk = self._people.walk(number, random.Random(f"{self._seed}/{number}"), among=self._pool)
+                with self._probed() as lost:
+                    walk = self._people.walk(number, random.Random(f"{self._seed}/{number}"), among=self._pool)
                 line |= self._line(walk)
+                if lost:
+                    line["lost"] = lost
             except Exception as error:
                 line |= {
                     "gone": f"{type(error).__name__}: {error}"[:800],
@@ -147,8 +155,17 @@ class LongRun:
         return said
 
 
-def _lab(postmaster: int, redis: RedisServer, fleet: SimFleet) -> dict[str, int]:
-    return {"PostgreSQL": postmaster, "Redis": redis.process.pid if redis.process else 0, "simulation": fleet.pid}
+def _lab(postmaster: int, redis: RedisServer, fleet: SimFleet | ring.Ring) -> dict[str, int]:
+    lab = {"PostgreSQL": postmaster, "Redis": redis.process.pid if redis.process else 0}
+    return lab if isinstance(fleet, ring.Ring) else lab | {"simulation": fleet.pid}
+
+
+def routers(
+    lab: str, folder: Path
+) -> contextlib.AbstractContextManager[SimFleet] | contextlib.AbstractContextManager[ring.Ring]:
+    if lab == "ring":
+        return ring.up(folder)
+    return SimFleet.start(folder, prefixes=(200, 50), timing=TIMING, timeout_s=300)
 
 
 def environment(database: str, redis_url: str, var: Path) -> ByHand:
@@ -158,7 +175,7 @@ def environment(database: str, redis_url: str, var: Path) -> ByHand:
     return hands
 
 
-def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
+def play(into: Path, *, lab: str, minutes: float, seed: int, every_s: float) -> None:
     """The run itself; leaves about.json, samples.jsonl, faults.jsonl, changes.jsonl and the logs of the services."""
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob("*"):
@@ -167,7 +184,8 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
         work = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="slipway-long-")))
         small = held.enter_context(small_disk(work / "small"))
         database, redis = held.enter_context(servers(small))
-        fleet = held.enter_context(SimFleet.start(work / "fleet", prefixes=(200, 50), timing=TIMING, timeout_s=300))
+        fleet: SimFleet | ring.Ring = held.enter_context(routers(lab, work / "fleet"))
+        real = isinstance(fleet, ring.Ring)
         sink = Site(Receiver())
         held.callback(sink.stop)
         hands = environment(database, redis.url, (small or work) / "var")
@@ -179,12 +197,17 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
             raise SystemExit(opened.stderr.decode()[-3000:])
         tokens = json.loads(opened.stdout.splitlines()[-1])
         url = f"http://127.0.0.1:{hands.port}"
-        people = walked.People(*(Api(Where(url, tokens[name])) for name in opening.PEOPLE))
+        setting = ring.Ring.setting if real else walked.BACKLOG
+        asked = walked.stories(setting, **(ON_RING if real else walked.QUICK))
+        apis = (Api(Where(url, tokens[name])) for name in opening.PEOPLE)
+        people = walked.People(*apis, stories=asked, most=2 if real else 3)
         kept = held.enter_context(services.running(hands, into))
-        faults = weather.drawn(seed, minutes=minutes, every_s=every_s, small=small is not None)
+        among = weather.RING_KINDS if real else weather.KINDS
+        faults = weather.drawn(seed, minutes=minutes, every_s=every_s, small=small is not None, among=among)
         sky = weather.Weather(weather.Scene(kept, redis, fleet, database, small), faults, into / "faults.jsonl")
         run = LongRun(
-            into, judge=Judge(fleet, database), people=people, sky=sky, seed=seed,
+            into, judge=Judge(fleet, database, setting=setting), people=people, sky=sky, seed=seed,
+            probed=ring.probed if real else None,
             look=lambda name: hands.run("worker", [sys.executable, "manage.py", "collect", name]),
         )  # fmt: skip
         postmaster = told.postmaster(database)
@@ -193,7 +216,14 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
             roots=lambda: {**kept.pids(), **_lab(postmaster, redis, fleet)},
             counts=lambda: {**run.counts, "told": len(sink.fake.asked)},
         )  # fmt: skip
-        about = {"minutes": minutes, "seed": seed, "every_s": every_s, "small": small is not None, "at": time.time()}
+        about = {
+            "lab": lab,
+            "minutes": minutes,
+            "seed": seed,
+            "every_s": every_s,
+            "small": small is not None,
+            "at": time.time(),
+        }
         (into / "about.json").write_text(json.dumps(about))
         held.callback(lambda: (into / "ends.json").write_text(json.dumps({n: k.ends for n, k in kept.kept.items()})))
         sky.start()
@@ -203,19 +233,31 @@ def play(into: Path, *, minutes: float, seed: int, every_s: float) -> None:
         run.on(time.monotonic() + minutes * 60)
 
 
+def _end(*_: object) -> None:
+    """Take down what is up, and be stopped in that by nobody."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two faults")
-    parser.add_argument("--into", type=Path, default=told.FOLDER)
+    parser.add_argument("--lab", choices=("sim", "ring"), default="sim")
+    parser.add_argument("--into", type=Path, help="where the run leaves its lines")
     parser.add_argument("--told", action="store_true", help="only write the section of what there is")
     options = parser.parse_args()
+    folders = {"sim": told.FOLDER, "ring": told.RING}
+    if options.into is not None:
+        folders[options.lab] = options.into
     if not options.told:
-        play(options.into, minutes=options.minutes, seed=options.seed, every_s=options.every)
-        told.keep_runs(options.into, FAULTS)
-    return told.write(options.into)
+        into = folders[options.lab]
+        play(into, lab=options.lab, minutes=options.minutes, seed=options.seed, every_s=options.every)
+        told.keep_runs(into, FAULTS)
+    return told.write(folders["sim"], folders["ring"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import psycopg
 from lab.sim import SimFleet
 from playbooks import wire
 from proof.faults import judge, scene
-from proof.long.walked import Walk
+from proof.long.ring import Ring
+from proof.long.walked import BACKLOG, Walk
 
 # The links of the last events and the pages to people are written a moment after the end; a fault may hold them up.
 WRITTEN_WITHIN_S = 150.0
@@ -44,8 +45,8 @@ class Journal:
 class Judge:
     """Judges one change after another. `applied` is what a change may have altered, as it was before it."""
 
-    def __init__(self, fleet: SimFleet, database: str) -> None:
-        self.fleet, self._database = fleet, database
+    def __init__(self, fleet: SimFleet | Ring, database: str, *, setting: str = BACKLOG) -> None:
+        self.fleet, self._database, self._setting = fleet, database, setting
         self._journal = Journal(fleet.folder / "journal.jsonl")
         self._journal.since()
         self._before = self._applied()
@@ -108,7 +109,7 @@ class Judge:
             text = self.fleet.console(name, command)[1]
             said = [line.strip() for line in text.splitlines() if "proof" in line or "192.0.2." in line]
             made[name] = {
-                "sysctl": state["sysctls"].get("net.core.netdev_max_backlog", ""),
+                "sysctl": state["sysctls"].get(self._setting, ""),
                 "nic-queues": str(state["nics"]["eth1"]["channels"]),
                 "routing-config": " ".join(said),
             }

@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from proof import report
 from proof.long import trends
 from proof.long.services import SERVICES
 from proof.long.trends import Series, Table
+from proof.long.weather import HURT_TRAFFIC
 from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "long"
+RING = FOLDER.with_name("ring")
 MOST_CPU = 0.25
 # What a table's rows are of and what forgets them; False: nothing does, and they come with time. What is not named
 # here and grows falls short.
@@ -27,6 +30,11 @@ KEPT: Mapping[str, tuple[str, bool]] = {
     "notices_": ("what people were told: kept", True),
     "inventory_collectionrun": ("one a collection: kept", True),
 }
+# What the campaign of faults calls these runs.
+ON: Mapping[str, str] = {
+    "sim": "real processes, postgresql",
+    "ring": "real routers (netns ring), real processes, postgresql",
+}
 WORDS = """\
 The commands of `docker-compose.yml` (web, two workers, ticker, beat, outward, doubtful), a real PostgreSQL and a real
 Redis, each started again when it ends; six simulated routers behind real SSH (`lab/sim`), with their own journal. One
@@ -38,6 +46,16 @@ when the whole interval lies above nothing and the slope above that, else the ho
 resident and no file's, what processes share after a fork counted in each; each start of a process is a piece of its
 own, its first {warm:.0f} s are left out. Rows: for each router that was changed, in the first and in the second
 half."""
+
+RING_WORDS = """\
+`make proof-long LAB=ring`: the same services, people and faults of processes, on a ring of real routers (`lab/netns`:
+four FRR, two BIRD, each with a systemd, an sshd and a disk of its own). What reaches a router over SSH is written down
+in the router by a recorder that Slipway knows nothing of (`lab/netns/recorder.py`), with the router's configuration,
+boot, unit of the routing daemons, queues and sessions after each request; reboots by what started them. The same judge
+reads that. Faults of routers: the SSH session killed before, in the middle of and after a command, held, late; sshd
+gone; another host key; power lost; bgpd or bird killed; a link down; all of it standing still; its disk full. Probes
+through every router in both families count what is lost; beside a fault that hurts traffic by itself (power, daemon,
+link, standing still) a loss is not Slipway's to prevent, so both sums stand there."""
 
 
 def postmaster(database: str) -> int:
@@ -61,10 +79,11 @@ def keep_runs(into: Path, folder: Path) -> None:
         if "gone" in line:
             continue
         deaths, killed = line["killed"] - killed, line["killed"]
-        more = {"seed": about["seed"], "sweep": False, "database": "real processes, postgresql", "deaths": deaths}
+        more = {"seed": about["seed"], "sweep": False, "database": ON[about.get("lab", "sim")], "deaths": deaths}
         kept.append(line | more | {"cpu_s": None})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"long-{about['seed']}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+    name = f"long-{about['seed']}" if about.get("lab", "sim") == "sim" else f"ring-{about['seed']}"
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 def table(into: Path) -> list[Row]:
@@ -99,6 +118,39 @@ def _of_changes(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
         Row("requests to the API without an answer, sent again", str(sum(c["answers_missed"] for c in judged))),
         Row("changes judged wrong", str(len(wrong)), "0", holds=not wrong),
     ]
+
+
+def ring_table(into: Path) -> list[Row]:
+    """The rows of the run on real routers: what became of its changes, of traffic, and whether anything grew."""
+    samples, changes = lines(into / "samples.jsonl"), lines(into / "changes.jsonl")
+    faults = [line for line in lines(into / "faults.jsonl") if not line["failed"]]
+    kinds = Counter(f["kind"] for f in faults)
+    made = [Row("minutes under changes with faults", f"{samples[-1]['at'] / 60:.0f}"), *_of_changes(changes)]
+    made.append(Row(f"faults, of {len(kinds)} kinds", f"{len(faults)}"))
+    made += [Row("each kind", ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items())))]
+    made += _of_traffic(changes)
+    for what in ("rss_mb", "fds", "sockets", "threads"):
+        found = {n: s for n, s in trends.of_processes(samples, what).items() if n in SERVICES}
+        grows = [n for n, s in found.items() if s.verdict == "grows"]
+        said = ", ".join(f"{n} {s.first:.4g} to {s.last:.4g}" for n, s in found.items())
+        made.append(Row(f"{_CALLED[what]} of each service", said, "none grows", holds=not grows))
+    grew = [t for t in trends.tables(samples) if t.grows]
+    odd = [t.name for t in grew if not (t.explained and _why(t)[1])]
+    made.append(Row("tables that grow, by other than what is done", ", ".join(odd) or "none", "none", holds=not odd))
+    return [replace(row, what=f"ring: {row.what}") for row in made]
+
+
+def _of_traffic(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Packets lost of the probes through every router, beside changes that a fault of routers fell into."""
+    probed = [c for c in changes if "lost" in c]
+    calm = [c for c in probed if not HURT_TRAFFIC & set(c.get("kinds", ()))]
+    made = []
+    for what, some in (("in changes without such a fault", calm), ("in all", probed)):
+        for family in ("ipv4", "ipv6"):
+            sent, lost = (sum(c["lost"][family][key] for c in some) for key in ("sent", "lost"))
+            name = family.replace("ip", "IP")
+            made.append(Row(f"{name} packets lost {what} ({len(some)} changes)", f"{lost:,} of {sent:,}"))
+    return made
 
 
 _CALLED = {"rss_mb": "memory", "fds": "file descriptors", "sockets": "sockets", "threads": "threads"}
@@ -137,10 +189,14 @@ def _of_servers(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
     return made
 
 
+def _why(one: Table) -> tuple[str, bool]:
+    return next((kept for start, kept in KEPT.items() if one.name.startswith(start)), ("explained", False))
+
+
 def _of_rows(found: Sequence[Table]) -> list[Row]:
     made = []
     for one in [t for t in found if t.grows]:
-        why, good = next((kept for start, kept in KEPT.items() if one.name.startswith(start)), ("explained", False))
+        why, good = _why(one)
         said = f"{one.first} to {one.last}; {one.early:.1f}, then {one.late:.1f} a router"
         made.append(Row(f"rows: {one.name}", said, why, holds=one.explained and good))
     still = [t for t in found if not t.grows]
@@ -148,16 +204,23 @@ def _of_rows(found: Sequence[Table]) -> list[Row]:
     return made
 
 
-def write(into: Path) -> int:
-    """Write the section; 1 when something falls short."""
-    rows = table(into)
+def write(into: Path, ring: Path = RING) -> int:
+    """Write the section of what there is of both; 1 when something falls short."""
+    words = [WORDS.format(steady=trends.STEADY, warm=trends.WARM_S)]
+    rows, there = list[Row](), [folder for folder in (into, ring) if (folder / "samples.jsonl").exists()]
+    for folder in there:
+        rows += table(folder) if folder == into else ring_table(folder)
+        words += [RING_WORDS] if folder == ring else []
+        after = folder / "after.md"  # what was mended since, by hand
+        words += [after.read_text().strip()] if after.exists() else []
+        on = "the ring, " if folder == ring else ""
+        words += [
+            f"- {on}{c['story']} {c['run']}: {'; '.join(c['wrong'][:3])} ({', '.join(c['faults'])})"
+            for c in lines(folder / "changes.jsonl")
+            if c.get("wrong")
+        ]
     for row in rows:
         sys.stdout.write(f"{row.what}: {row.found} {row.verdict}\n")
-    about = json.loads((into / "about.json").read_text())
-    words = WORDS.format(steady=trends.STEADY, warm=trends.WARM_S)
-    after = into / "after.md"  # what was mended since, by hand
-    words += "\n\n" + after.read_text().strip() if after.exists() else ""
-    wrong = [c for c in lines(into / "changes.jsonl") if c.get("wrong")]
-    told = [f"- {c['story']} {c['run']}: {'; '.join(c['wrong'][:3])} ({', '.join(c['faults'])})" for c in wrong]
-    report.write("long", rows, seed=about["seed"], words="\n\n".join([words, *told]))
+    about = json.loads((there[0] / "about.json").read_text())
+    report.write("long", rows, seed=about["seed"], words="\n\n".join(words))
     return int(any(row.holds is False for row in rows))

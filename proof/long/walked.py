@@ -36,13 +36,19 @@ def _described(n: int) -> Mapping[str, Any]:
     }
 
 
-STORIES = (
-    Story("sysctl", lambda n: {"settings": f"net.core.netdev_max_backlog = {3000 + n}"}),
-    Story("nic-queues", lambda n: {"interface": "eth1", "queues": 2 + n % 3}),
-    Story("router-restart", lambda n: {"passes": 2}, restarts=1),
-    Story("routing-config", _described),
-    Story("daemon-restart", lambda n: {"passes": 2}, daemons=1),
-)
+def stories(setting: str, **quick: str) -> tuple[Story, ...]:
+    """The changes in their order; `setting`: of the kernel, which is set; `quick`: what all of them are asked."""
+    return (
+        Story("sysctl", lambda n: {**quick, "settings": f"{setting} = {3000 + n}"}),
+        Story("nic-queues", lambda n: {**quick, "interface": "eth1", "queues": 2 + n % 3}),
+        Story("router-restart", lambda n: {**quick, "passes": 2}, restarts=1),
+        Story("routing-config", lambda n: {**quick, **_described(n)}),
+        Story("daemon-restart", lambda n: {**quick, "passes": 2}, daemons=1),
+    )
+
+
+BACKLOG = "net.core.netdev_max_backlog"
+STORIES = stories(BACKLOG, **QUICK)
 
 
 @dataclass
@@ -68,15 +74,15 @@ class Gone(Exception):
 class People:
     """The author and the approver with their programs."""
 
-    def __init__(self, ada: Api, grace: Api) -> None:
-        self._ada, self._grace = ada, grace
+    def __init__(self, ada: Api, grace: Api, *, stories: Sequence[Story] = STORIES, most: int = 3) -> None:
+        self._ada, self._grace, self._stories, self._most = ada, grace, stories, most
 
     def wait_for_recipes(self) -> None:
         """The engine publishes them when it has come up."""
         until = time.monotonic() + PLANNED_S
         while time.monotonic() < until:
             try:
-                if {story.recipe for story in STORIES} <= {row["name"] for row in self._ada.every("/recipes")}:
+                if {story.recipe for story in self._stories} <= {row["name"] for row in self._ada.every("/recipes")}:
                     return
             except Ended:
                 pass
@@ -84,8 +90,8 @@ class People:
 
     def walk(self, number: int, rng: random.Random, *, among: Sequence[str] = ROUTERS) -> Walk:
         """One change from its draft to its end. Raises Gone when it did not begin."""
-        story = STORIES[number % len(STORIES)]
-        made = Walk(number, story, tuple(rng.sample(list(among), min(3, len(among)))), time.monotonic())
+        story = self._stories[number % len(self._stories)]
+        made = Walk(number, story, tuple(rng.sample(list(among), min(self._most, len(among)))), time.monotonic())
         self._begin(made)
         self._look_after(made)
         made.ended = time.monotonic()
@@ -96,7 +102,7 @@ class People:
         story, n = walk.story, walk.number
         wanted = {
             "title": f"{story.recipe} {n}", "recipe": story.recipe, "targets": {"names": list(walk.names)},
-            "inputs": {**QUICK, **story.inputs(n)}, "strategy": {"waves": "1, 100%"},
+            "inputs": dict(story.inputs(n)), "strategy": {"waves": "1, 100%"},
         }  # fmt: skip
         draft = self._tried(walk, lambda: self._ada.post("/changes", wanted))
         until = time.monotonic() + PLANNED_S

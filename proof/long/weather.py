@@ -16,6 +16,7 @@ import psycopg
 
 from lab.sim import SimFleet
 from proof.long import processes
+from proof.long.ring import Ring
 from proof.long.services import Services
 from tests.redis import RedisServer
 
@@ -30,7 +31,7 @@ class Scene:
 
     services: Services
     redis: RedisServer
-    fleet: SimFleet
+    fleet: SimFleet | Ring
     database: str
     small: Path | None
 
@@ -74,6 +75,28 @@ KINDS: Mapping[str, tuple[float, float, tuple[str, ...]]] = {
     "device panics": (0, 0, ROUTERS),
     "OSPFv3 LSAs lost": (60, 90, ROUTERS),
 }
+# What can be done to a router of the ring; the services are hurt as above.
+_OF_ROUTERS: Mapping[str, tuple[float, float]] = {
+    "SSH drops before the command": (20, 40),
+    "SSH drops in the middle of the command": (20, 40),
+    "SSH drops after the command": (20, 40),
+    "SSH hangs": (30, 60),
+    "late answer": (30, 60),
+    "garbage as output": (20, 40),
+    "login refused": (10, 60),
+    "another host key": (10, 60),
+    "device panics": (0, 0),
+    "routing daemon killed": (0, 0),
+    "link down": (3, 15),
+    "router stands still": (5, 20),
+    "disk of a router full": (20, 60),
+}
+RING_KINDS: Mapping[str, tuple[float, float, tuple[str, ...]]] = {
+    **{kind: how for kind, how in KINDS.items() if how[2] is not ROUTERS},
+    **{kind: (*how, ROUTERS) for kind, how in _OF_ROUTERS.items()},
+}
+# After these, packets are lost whatever Slipway does.
+HURT_TRAFFIC = frozenset({"device panics", "routing daemon killed", "link down", "router stands still"})
 _BEHAVIOURS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "SSH drops before the command": ("drop_before", {"match": ""}),
     "SSH drops after the command": ("drop_after", {"match": ""}),
@@ -83,19 +106,27 @@ _BEHAVIOURS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "device lies": ("lie", {"match": "graceful-shutdown|max-metric|SLIPWAY|sysctl|ethtool -L|restart"}),
     "login refused": ("refuse_login", {}),
     "another host key": ("wrong_host_key", {}),
+    "SSH drops in the middle of the command": ("drop_amid", {}),
+    "routing daemon killed": ("daemon_dies", {}),
+    "link down": ("link_down", {}),
+    "router stands still": ("stands_still", {}),
+    "disk of a router full": ("router_disk_full", {}),
     "OSPFv3 LSAs lost": ("loses_ospf6_lsas_after_restart", {}),
 }
 
 
-def drawn(seed: int, *, minutes: float, every_s: float, small: bool) -> list[Drawn]:
+Kinds = Mapping[str, tuple[float, float, tuple[str, ...]]]
+
+
+def drawn(seed: int, *, minutes: float, every_s: float, small: bool, among: Kinds = KINDS) -> list[Drawn]:
     """All faults of a run: every kind in turn, in an order of its own each time round."""
     rng, made, at = random.Random(f"long/{seed}"), list[Drawn](), CALM_S
-    kinds = [kind for kind in KINDS if small or kind != "disk full"]
+    kinds = [kind for kind in among if small or kind != "disk full"]
     while True:
         for kind in rng.sample(kinds, len(kinds)):
             if at > minutes * 60 - CALM_S:
                 return made
-            least, most, on = KINDS[kind]
+            least, most, on = among[kind]
             made.append(Drawn(round(at, 1), kind, round(rng.uniform(least, most), 1), rng.choice(on)))
             at += rng.uniform(0.6, 1.4) * every_s
 
