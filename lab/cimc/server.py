@@ -4,18 +4,18 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree as ET
 
 from lab.ucsm.certificate import make
+from lab.ucsm.door import Door
 from lab.ucsm.sessions import Refused, Sessions
 from lab.ucsm.tree import Tree
 
 UNIT = "sys/rack-unit-1"
 MOST_SESSIONS = 4
-_LONGEST = 1024 * 1024
 _CAPPED_AT = 8  # as on blades: what the driver of that time makes
 # What the schema takes (imcsdk 0.9.17, classic platforms).
 _RANGES = {
@@ -156,26 +156,14 @@ def _built(macs: Sequence[str]) -> Tree:
     return tree
 
 
-def _handler(cimc: Cimc) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            """Silent: requests hold cookies and passwords."""
-
+def _handler(cimc: Cimc) -> type[Door]:
+    class Handler(Door):
         def do_POST(self) -> None:
-            body = self.rfile.read(min(int(self.headers.get("Content-Length", "0")), _LONGEST))
+            body = self.body()
             if time.monotonic() < cimc.away_until:
                 self.send_error(503)
                 return
             cimc.requests.append(body)
-            text = ET.tostring(cimc.answer(body))
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(text)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(text)
-            self.close_connection = True
+            self.reply(cimc.answer(body))
 
     return Handler

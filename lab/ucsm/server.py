@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree as ET
@@ -13,11 +13,11 @@ from xml.etree import ElementTree as ET
 from lab.ucsm.blades import Blades, Hosts, NoHosts
 from lab.ucsm.build import Blade, build
 from lab.ucsm.certificate import make
+from lab.ucsm.door import Door
 from lab.ucsm.methods import Api
 from lab.ucsm.sessions import Sessions
 
 _TICK_S = 0.01
-_LONGEST = 4 * 1024 * 1024
 
 
 class UcsManager:
@@ -110,16 +110,10 @@ class UcsManager:
             listener.put(ET.tostring(vessel, encoding="unicode"))
 
 
-def _handler(manager: UcsManager) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            """Silent: requests hold cookies and passwords."""
-
+def _handler(manager: UcsManager) -> type[Door]:
+    class Handler(Door):
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length", "0"))
-            body = self.rfile.read(min(length, _LONGEST))
+            body = self.body()
             if time.monotonic() < manager.away_until:
                 self.send_error(503)
                 return
@@ -128,24 +122,14 @@ def _handler(manager: UcsManager) -> type[BaseHTTPRequestHandler]:
             if tag == "eventSubscribe":
                 self._stream(body)
                 return
-            self._reply(manager.api.answer(body))
-
-        def _reply(self, element: ET.Element) -> None:
-            text = ET.tostring(element)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(text)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(text)
-            self.close_connection = True
+            self.reply(manager.api.answer(body))
 
         def _stream(self, body: bytes) -> None:
             cookie = ET.fromstring(body).get("cookie", "")
             probe = manager.api.answer(f'<configResolveDn cookie="{cookie}" dn="sys"/>'.encode())
             if probe.get("errorCode"):
                 probe.tag = "eventSubscribe"
-                self._reply(probe)
+                self.reply(probe)
                 return
             frames: queue.SimpleQueue[str | None] = queue.SimpleQueue()
             manager.listeners.add(frames)

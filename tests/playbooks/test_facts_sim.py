@@ -39,11 +39,6 @@ class SimSession(Session):
         return made
 
 
-@pytest.fixture
-def lab() -> SimLab:
-    return SimLab()
-
-
 def session(lab: SimLab, name: str) -> SimSession:
     suite = lab.net.routers[name].spec.suite
     return SimSession(lab, Device(name, "127.0.0.1", 22, "ops", "file:/k", "", suite, "sudo"))

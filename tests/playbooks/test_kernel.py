@@ -20,7 +20,7 @@ from playbooks.kernel.default import KernelDefault
 from playbooks.kernel.driver import Kernel
 from playbooks.kernel.params import KernelParams, command_line, cpu_list, cpu_text, with_siblings
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk, device
+from tests.playbooks.simsession import SimSession, Walk
 
 OLD, NEW, VERSION = "6.1.0-55-amd64", "6.1.0-56-amd64", "6.1.192-2"
 SOURCE = f"https://packages.example.net/linux-image-{NEW}_{VERSION}_amd64.deb"
@@ -32,11 +32,6 @@ SIBLINGS = {"cpu": {"siblings": [[0, 4], [1, 5], [2, 6], [3, 7]]}}
 @pytest.fixture
 def lab() -> SimLab:
     return SimLab(boot_s=20.0)
-
-
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, "bly"))
 
 
 def grubenv(lab: SimLab) -> dict[str, str]:

@@ -20,7 +20,7 @@ from playbooks.kernel import look as looking
 from playbooks.kernel.driver import Kernel
 from playbooks.kernel.loaders import SystemdBoot
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk, device
+from tests.playbooks.simsession import SimSession, Walk
 
 OLD, NEW, VERSION = "6.1.0-55-amd64", "6.1.0-56-amd64", "6.1.192-2"
 SOURCE = f"https://packages.example.net/linux-image-{NEW}_{VERSION}_amd64.deb"
@@ -34,11 +34,6 @@ def lab(request: pytest.FixtureRequest) -> SimLab:
     made = SimLab(boot_s=20.0)
     sim.make(made.machines["bly"].router, tries=request.param)
     return made
-
-
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, "bly"))
 
 
 def state(lab: SimLab, legs: Walk) -> looking.State:

@@ -13,20 +13,10 @@ from playbooks.engine import OutcomeKind
 from playbooks.packages import parse
 from playbooks.packages.driver import Packages, PackagesParams
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk, device
+from tests.playbooks.simsession import SimSession, Walk
 
 NEW, OLD = "8.5.2-1~deb12u1", "8.4.4-1.1~deb12u1"
 BOTH = {"versions": {"frr": NEW, "frr-pythontools": NEW}}
-
-
-@pytest.fixture
-def lab() -> SimLab:
-    return SimLab()
-
-
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, "bly"))
 
 
 def test_they_are_installed_held_counted_and_put_back(lab: SimLab, legs: Walk) -> None:

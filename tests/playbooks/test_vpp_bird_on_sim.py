@@ -36,11 +36,6 @@ def legs(lab: SimLab) -> Walk:
     return Walk(lab, device(lab, NAME), drain_artifact={})
 
 
-@pytest.fixture
-def baseline(lab: SimLab, legs: Walk) -> Mapping[str, Any]:
-    return facts_driver.measure(SimSession(legs.device, lab))
-
-
 def launched(legs: Walk) -> tuple[Step, Step]:
     facts = legs.facts()
     prepare, launch = (legs.made("vpp", {**PARAMS, "stage": stage}, facts) for stage in ("prepare", "launch"))

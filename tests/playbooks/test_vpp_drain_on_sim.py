@@ -28,11 +28,6 @@ def lab() -> SimLab:
     return made
 
 
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, NAME))
-
-
 def carried(lab: SimLab) -> int:
     """What VPP's wire has sent."""
     found = interfaces(lab.ok(NAME, "sudo -n vppctl show interface"))

@@ -36,11 +36,6 @@ def legs(lab: SimLab) -> Walk:
     return Walk(lab, device(lab, NAME), drain_artifact={})
 
 
-@pytest.fixture
-def baseline(lab: SimLab, legs: Walk) -> Mapping[str, Any]:
-    return facts_driver.measure(SimSession(legs.device, lab))
-
-
 def kernels_view(lab: SimLab, name: str = NAME) -> tuple[str, str]:
     return lab.ok(name, "ip -j -d link show"), lab.ok(name, "ip -j addr show")
 

@@ -36,11 +36,6 @@ def lab() -> SimLab:
     return made
 
 
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, "bly"))
-
-
 def state(lab: SimLab, legs: Walk) -> looking.State:
     seen = looking.look(SimSession(legs.device, lab), NEW)
     assert not isinstance(seen, Reason), seen

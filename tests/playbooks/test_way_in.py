@@ -12,20 +12,10 @@ from playbooks.base import Answer, Refused
 from playbooks.engine import OutcomeKind
 from playbooks.way_in import WAY_IN, Guard
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk, device
+from tests.playbooks.simsession import SimSession, Walk
 
 FORWARD = "net.ipv4.ip_forward"
 NEW = "8.5.2-1~deb12u1"
-
-
-@pytest.fixture
-def lab() -> SimLab:
-    return SimLab()
-
-
-@pytest.fixture
-def legs(lab: SimLab) -> Walk:
-    return Walk(lab, device(lab, "bly"))
 
 
 def sysctl(**more: Any) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,13 +68,6 @@ def packages(three: tuple[Kernel, ...]) -> Iterator[Mapping[str, str]]:
     broken = [kernels.broken(three[2], fault) for fault in FAULTS]
     with served.packages(MANAGEMENT_BRIDGE_ADDRESS.partition("/")[0], [*three, *broken]) as addresses:
         yield addresses
-
-
-@pytest.fixture
-def engine(child_environment: dict[str, str], tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(child_environment, tmp_path)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -61,13 +61,6 @@ def packages(machine: Machine, three: tuple[Kernel, ...]) -> Iterator[Mapping[st
 
 
 @pytest.fixture
-def engine(child_environment: dict[str, str], tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(child_environment, tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def stage(controller: Controller, author: Any, approver: Any, tmp_path: Path) -> Stage:
     made = Stage(author, approver)
     (tmp_path / "console-password").write_text(PASSWORD + "\n")
