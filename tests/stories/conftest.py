@@ -1,15 +1,37 @@
-"""The ring of real routers for the stories on it, and the engine that works on it."""
+"""The routers of a story, simulated or real, its people, and the engine that works on them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import netns
+from lab.sim import SimFleet
 from tests import needs
 from tests.stories import engines
 from tests.stories.stage import Stage
+
+
+@pytest.fixture
+def fleet(sim_fleet: Callable[..., SimFleet]) -> SimFleet:
+    """Six simulated routers. A file whose routers are others has a fixture of its own."""
+    return sim_fleet(routers=6, timing={"boot_s": 1.0})
+
+
+@pytest.fixture
+def stage(fleet: SimFleet, author: Any, approver: Any) -> Stage:
+    """The inventory of the simulated routers, and its people."""
+    made = Stage(author, approver)
+    made.load(fleet.inventory)
+    return made
+
+
+@pytest.fixture
+def inline(child_environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
+    """The in-process engine at work."""
+    with engines.running("inline", child_environment, None, tmp_path):
+        yield
 
 
 @pytest.fixture(scope="module")

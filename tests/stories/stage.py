@@ -10,6 +10,7 @@ from django.core.management import call_command
 from fleet import clock
 from fleet.changes import drafts, lifecycle
 from fleet.changes.models import Change, Run, TargetRun
+from lab.sim import SimFleet, oracle
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -64,6 +65,14 @@ def wait_ended(change: Change, *, within_s: float = 300.0) -> None:
         rows = [(t.name, t.state, t.reasons, str(t.current_step())) for t in targets(change).values()]
         holds = Run.objects.get(revision__change=change).holds
         raise AssertionError(f"{error}: {rows} {holds}") from None
+
+
+def judge(fleet: SimFleet) -> None:
+    """What must hold of every story on simulated routers, whatever happened in it."""
+    entries = fleet.journal()
+    assert oracle.max_drained_at_once(entries) <= 1
+    assert not oracle.disrupted_undrained(entries)
+    assert not oracle.unknown_commands(entries)
 
 
 def targets(change: Change) -> dict[str, TargetRun]:

@@ -1,37 +1,17 @@
 """A BGP policy through NAPALM over simulated routers, as an approved change; who is cut off by it goes back."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from fleet.changes.models import StepRun
 from lab.sim import SimFleet, oracle
 from tests import needs
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
 POLICY = "route-map TRANSIT-IN permit 10\n set local-preference 120\nexit\n"
 REPORT = "- get_bgp_neighbors: {global: {peers: {_mode: '', 10.255.77.4: {is_up: true}}}}\n"
 NAMES = ("bly", "dekker")
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
-
-
-@pytest.fixture
-def fleet(sim_fleet: Callable[..., SimFleet]) -> SimFleet:
-    return sim_fleet(routers=6, timing={"boot_s": 1.0})
-
-
-@pytest.fixture
-def stage(
-    fleet: SimFleet, author: Any, approver: Any, child_environment: dict[str, str], tmp_path: Path
-) -> Iterator[Stage]:
-    made = Stage(author, approver)
-    made.load(fleet.inventory)
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield made
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite, pytest.mark.usefixtures("inline")]
 
 
 def running(fleet: SimFleet, name: str) -> str:

@@ -16,10 +16,7 @@ from inventory.models import Console, Credential, Router
 from lab.sim import SimFleet, oracle
 from lab.sim.grub import package_text
 from tests import needs
-from tests.stories.stage import Stage, targets, wait_ended
-from tests.stories.test_story_on_sim import fleet, inline, judge, stage
-
-__all__ = ["fleet", "inline", "stage"]  # the fixtures
+from tests.stories.stage import Stage, judge, targets, wait_ended
 
 OLD, NEW, VERSION = "6.1.0-55-amd64", "6.1.0-56-amd64", "6.1.192-2"
 SOURCE = f"https://packages.example.net/linux-image-{NEW}_{VERSION}_amd64.deb"
@@ -66,7 +63,7 @@ class Service(BaseHTTPRequestHandler):
 @pytest.fixture
 def controller(fleet: SimFleet) -> Iterator[Controller]:
     with Controller(fleet, "bly") as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 

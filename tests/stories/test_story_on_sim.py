@@ -1,8 +1,7 @@
 """Whole changes over simulated routers, by either engine; judged by the fleet's own journal of what was done to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,9 +13,8 @@ from lab.sim import SimFleet, oracle
 from tests import needs
 from tests.redis import RedisServer
 from tests.stories import engines
-from tests.stories.stage import Stage, targets, wait_ended, wait_until
+from tests.stories.stage import Stage, judge, targets, wait_ended, wait_until
 
-TIMING = {"boot_s": 1.0}
 CANARY = "bly"
 NAMES = (CANARY, "dekker", "wells")  # two on FRR, one on BIRD
 
@@ -25,37 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 about_devices = pytest.mark.sqlite
 
 
-@pytest.fixture
-def fleet(sim_fleet: Callable[..., SimFleet]) -> SimFleet:
-    return sim_fleet(routers=6, timing=TIMING)
-
-
-@pytest.fixture
-def stage(fleet: SimFleet, author: Any, approver: Any) -> Stage:
-    made = Stage(author, approver)
-    made.load(fleet.inventory)
-    return made
-
-
 @pytest.fixture(params=["inline", "celery"])
 def engine(request: pytest.FixtureRequest, child_environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     redis: RedisServer | None = request.getfixturevalue("redis_server") if request.param == "celery" else None
     with engines.running(request.param, child_environment, redis, tmp_path):
         yield request.param
-
-
-@pytest.fixture
-def inline(child_environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield
-
-
-def judge(fleet: SimFleet) -> None:
-    """What must hold of every story, whatever happened in it."""
-    entries = fleet.journal()
-    assert oracle.max_drained_at_once(entries) <= 1
-    assert not oracle.disrupted_undrained(entries)
-    assert not oracle.unknown_commands(entries)
 
 
 def seen_since(target: TargetRun) -> bool:

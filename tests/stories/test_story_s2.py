@@ -1,19 +1,16 @@
 """Story S2: a production router goes to VPP behind the drain; it hangs as OSPFv3 opens, and the kernel is back."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from fleet.changes.models import Change, StepRun
 from inventory.models import Beacon, Console, Credential, Observation, Router
 from lab.sim import SimFleet, oracle
 from tests import needs
 from tests.playbooks.test_oob import Controller
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -23,28 +20,10 @@ SHOWN = ("ip -j -d link show", "ip -j addr show")
 
 
 @pytest.fixture
-def fleet(sim_fleet: Callable[..., SimFleet]) -> SimFleet:
-    return sim_fleet(routers=6, timing={"boot_s": 1.0})
-
-
-@pytest.fixture
-def stage(fleet: SimFleet, author: User, approver: User) -> Stage:
-    made = Stage(author, approver)
-    made.load(fleet.inventory)
-    return made
-
-
-@pytest.fixture
-def engine(stage: Stage, child_environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield
-
-
-@pytest.fixture
 def controller(fleet: SimFleet) -> Iterator[Controller]:
     """The management controller of bly, which the inventory names once the fleet is loaded."""
     with Controller() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -79,7 +58,7 @@ def test_ipv6_on_the_loopback_in_ospf3_cannot_be_approved(stage: Stage) -> None:
 
 
 def test_the_hang_at_undrain_ends_at_the_kernel_without_a_lost_packet(
-    engine: None, fleet: SimFleet, stage: Stage, controller: Controller
+    inline: None, fleet: SimFleet, stage: Stage, controller: Controller
 ) -> None:
     login = Credential.objects.create(name="bmc", username="admin", reference=f"file:{fleet.folder}/key/password")
     Console.objects.create(
@@ -106,7 +85,7 @@ def test_the_hang_at_undrain_ends_at_the_kernel_without_a_lost_packet(
 
 
 def test_a_router_with_bird_goes_to_vpp_with_its_loss_measured_before_and_after(
-    engine: None, fleet: SimFleet, stage: Stage
+    inline: None, fleet: SimFleet, stage: Stage
 ) -> None:
     needs.need(needs.minutes())
     name = "aebi"
@@ -127,7 +106,7 @@ def test_a_router_with_bird_goes_to_vpp_with_its_loss_measured_before_and_after(
 
 
 def test_a_router_forwards_with_vpp_and_what_was_approved_is_what_ran(
-    engine: None, fleet: SimFleet, stage: Stage
+    inline: None, fleet: SimFleet, stage: Stage
 ) -> None:
     needs.need(needs.minutes())
     lost = fleet.state(NAME)["lost"]

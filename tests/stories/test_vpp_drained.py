@@ -1,16 +1,13 @@
 """A router that VPP forwards on already is drained by VPP's counters, rebooted, undrained; without a proof it holds."""
 
 import shlex
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from lab.sim import SimFleet, oracle
 from playbooks import wire
-from tests.stories import engines
 from tests.stories.stage import Stage, targets, wait_ended
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
@@ -31,26 +28,13 @@ def fleet(sim_fleet: Callable[..., SimFleet]) -> SimFleet:
     return made
 
 
-@pytest.fixture
-def stage(fleet: SimFleet, author: User, approver: User) -> Stage:
-    made = Stage(author, approver)
-    made.load(fleet.inventory)
-    return made
-
-
-@pytest.fixture
-def engine(stage: Stage, child_environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    with engines.running("inline", child_environment, None, tmp_path):
-        yield
-
-
 def proof(change: Any) -> Any:
     """What the drain's last look says of the traffic."""
     return next(s.data for s in targets(change)[NAME].steps.all() if s.verb == "drain" and not s.back)["forwarded"]
 
 
 def test_the_machine_of_a_router_with_vpp_is_rebooted_behind_a_drain_that_vpp_proves(
-    engine: None, fleet: SimFleet, stage: Stage
+    inline: None, fleet: SimFleet, stage: Stage
 ) -> None:
     lost, begun = fleet.state(NAME)["lost"], len(fleet.journal())
     change = stage.start("quick-vpp-restart", {}, [NAME])
@@ -65,7 +49,7 @@ def test_the_machine_of_a_router_with_vpp_is_rebooted_behind_a_drain_that_vpp_pr
 
 
 def test_traffic_that_does_not_cease_is_not_proven_and_nothing_is_rebooted(
-    engine: None, fleet: SimFleet, stage: Stage
+    inline: None, fleet: SimFleet, stage: Stage
 ) -> None:
     change = stage.start("quick-vpp-restart", {"below": "2pps", "within": "3s"}, [NAME])
     wait_ended(change)

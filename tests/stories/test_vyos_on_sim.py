@@ -11,10 +11,7 @@ from inventory.models import Router
 from lab.sim import SimFleet, oracle
 from lab.sim.vyos import iso_text
 from tests import needs
-from tests.stories.stage import Stage, targets, wait_ended
-from tests.stories.test_story_on_sim import fleet, inline, judge, stage
-
-__all__ = ["fleet", "inline", "stage"]  # the fixtures
+from tests.stories.stage import Stage, judge, targets, wait_ended
 
 OLD, NEW = "1.4.0", "1.4.1"
 SOURCE = f"https://images.example.net/vyos-{NEW}-amd64.iso"
