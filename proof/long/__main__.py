@@ -112,7 +112,7 @@ class LongRun:
                     walk = self._people.walk(number, random.Random(f"{self._seed}/{number}"), among=self._pool)
                 line |= self._line(walk)
                 if lost:
-                    line["lost"] = lost
+                    line["lost"] = ring.apart(lost, self._sky.hurt_traffic())
             except Exception as error:
                 line |= {
                     "gone": f"{type(error).__name__}: {error}"[:800],

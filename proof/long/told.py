@@ -13,7 +13,6 @@ from proof import report
 from proof.long import trends
 from proof.long.services import SERVICES
 from proof.long.trends import Series, Table
-from proof.long.weather import HURT_TRAFFIC
 from proof.report import Row
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "long"
@@ -54,8 +53,9 @@ in the router by a recorder that Slipway knows nothing of (`lab/netns/recorder.p
 boot, unit of the routing daemons, queues and sessions after each request; reboots by what started them. The same judge
 reads that. Faults of routers: the SSH session killed before, in the middle of and after a command, held, late; sshd
 gone; another host key; power lost; bgpd or bird killed; a link down; all of it standing still; its disk full. Probes
-through every router in both families count what is lost; beside a fault that hurts traffic by itself (power, daemon,
-link, standing still) a loss is not Slipway's to prevent, so both sums stand there."""
+through every router in both families count what is lost; what is lost between a fault
+that hurts traffic by itself (power, daemon, link, standing still) and 45 s after its end, when the ring is whole again,
+is not Slipway's to prevent: both sums stand there."""
 
 
 def postmaster(database: str) -> int:
@@ -141,15 +141,15 @@ def ring_table(into: Path) -> list[Row]:
 
 
 def _of_traffic(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Packets lost of the probes through every router, beside changes that a fault of routers fell into."""
-    probed = [c for c in changes if "lost" in c]
-    calm = [c for c in probed if not HURT_TRAFFIC & set(c.get("kinds", ()))]
+    """Packets lost of the probes through every router, apart from faults that lose some by themselves, and in all."""
+    probed = [c["lost"] for c in changes if "lost" in c]
     made = []
-    for what, some in (("in changes without such a fault", calm), ("in all", probed)):
-        for family in ("ipv4", "ipv6"):
-            sent, lost = (sum(c["lost"][family][key] for c in some) for key in ("sent", "lost"))
-            name = family.replace("ip", "IP")
-            made.append(Row(f"{name} packets lost {what} ({len(some)} changes)", f"{lost:,} of {sent:,}"))
+    for family in ("ipv4", "ipv6"):
+        sent, lost = (sum(one[family][key] for one in probed) for key in ("sent", "lost"))
+        apart = sum(one["apart"][family] for one in probed)
+        name = family.replace("ip", "IP")
+        made.append(Row(f"{name} packets lost of {sent:,}, apart from faults that lose some", f"{apart:,}", "0"))
+        made.append(Row(f"{name} packets lost in all", f"{lost:,}"))
     return made
 
 

@@ -145,6 +145,11 @@ class Weather(threading.Thread):
     def during(self, begin: float, end: float) -> list[Drawn]:
         return [fault for since, until, fault in self.seen if since <= end and until >= begin]
 
+    def hurt_traffic(self) -> list[tuple[float, float]]:
+        """From when to when (wall clock) something was done to a router that loses packets by itself."""
+        offset = time.time() - time.monotonic()
+        return [(at + offset, at + offset + f.seconds) for at, _, f in self.seen if f.kind in HURT_TRAFFIC]
+
     def run(self) -> None:
         self._began = time.monotonic()
         waiting = list(self._faults)
