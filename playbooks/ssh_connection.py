@@ -183,6 +183,10 @@ class ExecConnection(BaseConnection):
         transport.handshake_timeout = self.conn_timeout
         security = transport.get_security_options()
         known, _ = _known_key(self.device)
+        # Ciphers that authenticate by themselves first; OpenSSH has them since 6.2. With paramiko's own order each
+        # packet's HMAC is compared byte by byte in Python: a fifth of a leg's CPU (0.133 s a device, 0.108 with these).
+        ciphers = tuple(security.ciphers)
+        security.ciphers = tuple(sorted(ciphers, key=lambda name: "-gcm@" not in name))
         # paramiko's own order of the rest is right: curve25519 first (7 ms of our CPU for a whole leg; 77 with
         # diffie-hellman-group16), SHA-1 last but there, which old devices need.
         # Ask for the recorded type first: a device has several host keys and shows the one that we prefer.

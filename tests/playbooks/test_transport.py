@@ -235,6 +235,24 @@ def test_something_else_than_ssh_is_unreachable(server: SshServer) -> None:
             transport.connect(server.device(port=web.getsockname()[1]), timeout_s=3)
 
 
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [(["aes256-ctr", "aes128-gcm@openssh.com"], "aes128-gcm@openssh.com"), (["aes256-ctr"], "aes256-ctr")],
+)
+def test_a_cipher_that_authenticates_itself_is_taken_where_there_is_one(
+    tmp_path: Path, offered: list[str], agreed: str
+) -> None:
+    with SshServer(tmp_path, {"encryption_algs": offered}) as server:
+        session = transport.connect(server.device(), timeout_s=10)
+        try:
+            client = session._connection.remote_conn_pre
+            assert client is not None
+            assert client.get_transport().local_cipher == agreed
+            assert session.run(["echo", "x" * 100_000]).out == "x" * 100_000 + "\n"
+        finally:
+            session.close()
+
+
 def test_no_common_key_exchange_is_impossible_and_says_so(tmp_path: Path) -> None:
     with (
         SshServer(tmp_path, {"kex_algs": ["curve448-sha512"]}) as server,
