@@ -173,7 +173,11 @@ class Ring:
     def panic(self, name: str, _: str) -> None:
         """Down at once, and up again: no daemon is stopped, nothing is written out."""
         self._mends[name, "panic"] = lambda: None
-        netns.exec_on(name, ["systemctl", "reboot", "-ff"])
+        try:
+            netns.exec_on(name, ["systemctl", "reboot", "-ff"])
+        except Exception:  # it did not come about: the next restart is none of ours
+            self._mends.pop((name, "panic"), None)
+            raise
 
     def cycle(self, name: str) -> None:
         """Off and on, and wait until the ring is as it was."""
@@ -254,10 +258,18 @@ def up(folder: Path) -> Iterator[Ring]:
     if reasons := netns.reasons_unavailable():
         raise SystemExit("\n".join(reasons))
     folder.mkdir(parents=True)
-    if netns.running_lab() is not None:  # one that was left over records nothing
-        netns.down()
     try:
-        ring = Ring(netns.up(lambda _: None, recorded=True, disk_mb=DISK_MB), folder)
+        if netns.running_lab() is not None:  # one that was left over records nothing
+            netns.down()
+        lab = netns.up(lambda _: None, recorded=True, disk_mb=DISK_MB)
+    except BaseException as error:  # stopped in the middle; or another clone holds it, and then it is not ours to end
+        with contextlib.suppress(netns.LabError):
+            netns.down()
+        if isinstance(error, netns.LabError):
+            raise SystemExit(str(error)) from None
+        raise
+    try:
+        ring = Ring(lab, folder)
         try:
             yield ring
         finally:
