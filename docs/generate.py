@@ -26,7 +26,7 @@ The record that people discuss. Any edit makes a new revision, returns it to dra
 
 ## Target
 
-One device of a run. What has begun is finished or rolled back; `stuck` needs a person, and the device stays drained.
+One device of a run. What has begun is finished or rolled back; `stuck` needs a person, and what was drained stays so.
 
 {target}
 

@@ -9,14 +9,16 @@ from django.test import override_settings
 
 from fleet.changes import legs, lifecycle, transitions
 from fleet.changes.models import Event, StepRun, TargetRun
-from fleet.core.model import CheckSpec
+from fleet.core.model import CheckSpec, Reason
 from fleet.core.states import Control, StepState
 from inventory import models as inventory
+from playbooks.base import DeviceError, HostKeyRefused, LoginRefused, Unreachable
 from playbooks.engine import perform as engine_perform
 from tests.changes import real_engine
 from tests.changes.real_engine import RealEngine
 from tests.changes.test_orchestrate import TOPOLOGY, ended, go, start, strategy
 from tests.core.fleets import REBOOT
+from tests.core.model_devices import Scripted
 
 pytestmark = pytest.mark.django_db
 
@@ -141,3 +143,23 @@ def test_facts_are_looked_at_before_the_drain_and_all_that_moved_is_named(engine
     assert "facts that moved" in run.control_reason and "impossible" in run.control_reason
     assert not StepRun.objects.exclude(sent_at=None).exists(), "nothing was touched"
     assert StepRun.objects.get(verb="baseline").state == StepState.READY
+
+
+@pytest.mark.parametrize("error", [Unreachable, LoginRefused, HostKeyRefused])
+def test_a_device_that_lets_nobody_in_before_the_first_touch_is_stuck_as_it_was_and_held_by_nobody(
+    engine: RealEngine, monkeypatch: pytest.MonkeyPatch, error: type[DeviceError]
+) -> None:
+    """The same answer whatever keeps it from being measured; what does not answer is asked until its time is over."""
+    why = Reason("bly", "nobody in", "a session", "Look at its credential.")
+
+    def refusing(self: Scripted, step: Any) -> Any:
+        raise error(why)
+
+    monkeypatch.setattr(Scripted, "_reached", refusing)
+    run = start(engine, strategy(), ("bly", "aebi"))
+    go(engine)
+    assert ended(run) == "failed: 1 stuck, 1 never started"
+    bly = TargetRun.objects.get(name="bly")
+    assert (bly.state, bly.engaged, bly.drained) == ("stuck", False, False), "in no budget, nothing to release"
+    assert bly.reasons[0] == str(why)
+    assert not StepRun.objects.exclude(sent_at=None).exists(), "nothing was touched"
