@@ -1,5 +1,7 @@
 """Read a YAML text into plain values that remember their lines, and collect every problem found on the way."""
 
+import copy
+import functools
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,10 @@ from fleet.core.model import Json, Reason
 MAX_CHARACTERS = 200_000
 MAX_NODES = 20_000
 MAX_DEPTH = 50  # the deepest of ours has 6
+# A text of 40 lines takes some 30 ms to read, and each draft reads its recipe twice. The longest of ours is far below
+# the bound, so what is remembered is a few hundred kilobytes.
+REMEMBERED_CHARACTERS = 10_000
+REMEMBERED_TEXTS = 64
 
 Path = tuple[str | int, ...]
 
@@ -131,6 +137,18 @@ def close_match(name: str, known: tuple[str, ...]) -> str:
 
 def read(text: str, *, file: str) -> Document:
     """Parse a YAML 1.2 text. Raises RecipeRefused where it is not YAML at all, or not within the bounds."""
+    if len(text) > REMEMBERED_CHARACTERS:
+        return _read(text, file)
+    return copy.deepcopy(_remembered(text, file))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_TEXTS)
+def _remembered(text: str, file: str) -> Document:
+    """Read once for as long as the text is the same. Whoever asks gets a copy: a document collects problems."""
+    return _read(text, file)
+
+
+def _read(text: str, file: str) -> Document:
     document = Document(file)
     if len(text) > MAX_CHARACTERS:
         document.refuse((), found=f"{len(text)} characters", wanted=f"at most {MAX_CHARACTERS}")

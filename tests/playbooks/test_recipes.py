@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.model import Budget, CheckSpec, OnFailure
-from playbooks import registry
+from playbooks import recipe_yaml, registry
 from playbooks.probe.params import ProbeParams
 from playbooks.recipe import RecipeRefused, load_recipe, read_recipe, recipe_path, recipe_paths
 
@@ -241,3 +241,17 @@ def test_aliases_that_multiply_are_refused() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(RecipeRefused):
         load_recipe(text, {})
+
+
+def test_what_was_read_before_is_read_quickly_and_stays_clean() -> None:
+    """A document collects what is wrong with it, and its values are handed on: neither is the next reader's."""
+    first = recipe_yaml.read(GOOD, file="good.yaml")
+    first.refuse((), found="x", wanted="y")
+    assert isinstance(first.value, dict)
+    first.value["recipe"] = "spoilt"
+    first.lines.clear()
+    second = recipe_yaml.read(GOOD, file="good.yaml")
+    assert second.errors == []
+    assert second.lines
+    assert isinstance(second.value, dict) and second.value["recipe"] != "spoilt"
+    assert recipe_yaml.read(GOOD, file="other.yaml").file == "other.yaml"
