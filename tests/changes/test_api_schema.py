@@ -31,6 +31,7 @@ from tests import needs
 from tests.changes import builders
 from tests.changes.api_client import token
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # left out of all other runs (pyproject.toml)
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.filterwarnings("ignore")]
 
 SCHEMA = schemathesis.openapi.from_dict(me.document())

@@ -172,7 +172,7 @@ def test_what_else_goes_back_with_a_failure(engine: RealEngine, on_failure: OnFa
 def test_on_failure_pause_waits_for_a_person_and_goes_on(engine: RealEngine, author: User) -> None:
     engine.devices["bly"].faults.append("refused")
     run = start(engine, strategy(OnFailure.PAUSE))
-    go(engine)
+    go(engine, rounds=60)  # it holds after some twenty; whoever holds goes on holding
     run.refresh_from_db()
     assert (run.control, run.control_by, run.ended_at) == (Control.PAUSE, "engine", None)
     assert states(run)["bly"] == "rolled_back"

@@ -219,6 +219,8 @@ def _more(author: User, approver: User, rows: int, offset: int) -> None:
     builders.events(run.revision.change, rows, now)
 
 
+# How many queries a page takes is the same on either database.
+@pytest.mark.sqlite
 def test_queries_do_not_grow(author: User, approver: User) -> None:
     calendars = ["/calendar/?view=month", "/calendar/?view=day"]
     asked = [*map(reverse, LISTS), *calendars, "/audit/?device=more0001", "/topology/?site=site0"]

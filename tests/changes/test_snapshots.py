@@ -130,6 +130,8 @@ def queries(act: Callable[[], object]) -> int:
     return len(seen)
 
 
+# How many queries it takes is the same on either database.
+@pytest.mark.sqlite
 @pytest.mark.parametrize("control", [Control.NONE, Control.ROLLBACK])
 def test_a_snapshot_takes_the_same_queries_for_ten_and_for_a_thousand(
     started: Callable[..., Run], control: Control

@@ -350,6 +350,8 @@ def _large(author: User, approver: User, count: int, prefix: str) -> Run:
     return run
 
 
+# How many queries a page takes is the same on either database.
+@pytest.mark.sqlite
 def test_queries_do_not_grow_with_the_fleet(author: User, approver: User) -> None:
     small, large = _large(author, approver, 10, "s"), _large(author, approver, 300, "l")
     builders.events(large.revision.change, 500, clock.now())

@@ -33,6 +33,7 @@ from playbooks import engine  # noqa: E402
 from playbooks.drain import driver as drain  # noqa: E402
 from playbooks.drain import undrain  # noqa: E402
 from playbooks.reboot import driver as reboot  # noqa: E402
+from playbooks.recipe import read_recipe, recipe_paths  # noqa: E402
 from playbooks.ssh import SshSession  # noqa: E402
 
 # A run that does not end within this is killed by the alarm: far beyond what any has taken (30 s).
@@ -158,6 +159,8 @@ def _work(change_id: int, wish: str, log: str) -> None:
 
 
 def _serve() -> None:
+    for path in recipe_paths().values():  # remembered by each fork, which would take a second to read them
+        read_recipe(path)
     for line in sys.stdin:
         asked, began = json.loads(line), time.monotonic()
         if (child := os.fork()) == 0:

@@ -113,7 +113,9 @@ def ask(hands: ByHand, token: str, *, times: int) -> None:
             assert answer.status == 200
 
 
+# Production runs over PostgreSQL, and so do its processes here; that each of them comes up on SQLite is no claim.
 @pytest.mark.redis
+@pytest.mark.postgresql
 def test_the_processes_of_the_compose_file_work_together(by_hand: ByHand) -> None:
     done = by_hand.run("migrate", by_hand.command("migrate"))
     assert done.returncode == 0, done.stderr
@@ -149,6 +151,7 @@ def test_the_processes_of_the_compose_file_work_together(by_hand: ByHand) -> Non
 
 
 @pytest.mark.redis
+@pytest.mark.postgresql
 def test_a_health_check_can_be_red(by_hand: ByHand) -> None:
     for name in sorted(LONG_RUNNING):
         assert not by_hand.healthy(name), name

@@ -257,6 +257,8 @@ def queries(client: Client, address: str) -> int:
     return len(counted)
 
 
+# How many queries a page takes is the same on either database.
+@pytest.mark.sqlite
 def test_queries_do_not_grow_with_the_fleet(db: None, reader: User, now: datetime) -> None:
     client = Client()
     client.force_login(reader)

@@ -23,7 +23,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 about_devices = pytest.mark.sqlite
 
 
-@pytest.fixture(params=["inline", "celery"])
+# Each engine over the database that it is meant for: embedded over the file, Celery over the server.
+ENGINES = (
+    pytest.param("inline", marks=pytest.mark.sqlite),
+    pytest.param("celery", marks=pytest.mark.postgresql),
+)
+
+
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, child_environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     redis: RedisServer | None = request.getfixturevalue("redis_server") if request.param == "celery" else None
     with engines.running(request.param, child_environment, redis, tmp_path):
