@@ -7,7 +7,7 @@ from typing import Any
 from fleet.core.model import Json, PlannedStep, Reason, Reversibility, StepSpec
 from fleet.core.states import TargetState
 from playbooks import confirm
-from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step
+from playbooks.base import Device, Impossible, Look, Refused, Seen, Session, Step, write
 from playbooks.confirm import DeadMan
 from playbooks.vpp import look, parse, render, rendering
 from playbooks.vpp.params import ChangeParams
@@ -101,7 +101,9 @@ class VppChange:
         if isinstance(found, Reason):
             raise Refused(found)
         send(session, found, approved=None, device=step.device.name)
-        self._keep(session, before)
+        if isinstance(boot := (step.artifact or {}).get("boot"), str):
+            write(session, render.BOOT, boot)
+        write(session, render.CONFIG, before)
 
     def observe_rollback(self, session: Session, step: Step) -> Look:
         before = str((step.artifact or {}).get("config", ""))
@@ -124,18 +126,20 @@ class VppChange:
         return session.run(["cat", render.CONFIG], root=True).out == text
 
     def _keep(self, session: Session, text: str) -> None:
-        """What a restart of VPP loads: the configuration and, as commands for an empty VPP, its start file."""
-        session.put(render.CONFIG, text)
-        made = session.run(
-            ["vppcfg", "-q", "plan", "--novpp", "-c", render.CONFIG, "-o", "-"], timeout_s=60.0, root=True
-        )
+        """What a restart of VPP loads: as commands for an empty VPP its start file, then the configuration (the
+        candidate), by which a look tells that both are there. Raises Refused."""
         boot = session.run(["cat", render.BOOT], root=True)
-        if not made.ok or not boot.ok or "create sub" not in boot.out + made.out:
-            return
-        kept = [
-            line for line in boot.out.splitlines() if line.startswith(("create host-interface", "create interface"))
-        ]
-        session.put(render.BOOT, "\n".join([*kept, *made.out.splitlines()]) + "\n")
+        if boot.ok:
+            made = session.run(
+                ["vppcfg", "-q", "plan", "--novpp", "-c", CANDIDATE, "-o", "-"], timeout_s=60.0, root=True
+            )
+            if not made.ok:
+                raise Refused(Reason(f"vppcfg on {session.device.name}", made.said, "the commands for an empty VPP"))
+            creating = ("create host-interface", "create interface")
+            kept = [line for line in boot.out.splitlines() if line.startswith(creating)]
+            if "create sub" in boot.out + made.out:
+                write(session, render.BOOT, "\n".join([*kept, *made.out.splitlines()]) + "\n")
+        write(session, render.CONFIG, text)
 
 
 def send(session: Session, commands: Sequence[str], *, approved: Sequence[str] | None, device: str) -> None:

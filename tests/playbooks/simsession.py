@@ -1,5 +1,6 @@
 """A session into the simulated network in the very wire format, and a leg that walks one step with the real engine."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,6 +49,18 @@ class SimSession(Session):
     def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
         status, out = self._sent(wire.put_argv(path, mode), text, root=True)
         return Answer(status, out, "")
+
+
+@dataclass
+class FullDisk(SimSession):
+    """A router that has no room for the files that `no_room` finds."""
+
+    no_room: str = ""
+
+    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
+        if re.search(self.no_room, path):
+            return Answer(1, "", "cat: write error: No space left on device\n")
+        return super().put(path, text, mode=mode)
 
 
 @dataclass

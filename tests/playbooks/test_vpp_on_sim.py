@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from playbooks import registry
-from playbooks.base import Impossible, Seen, Step
+from playbooks.base import Impossible, Refused, Seen, Step
 from playbooks.engine import OutcomeKind
 from playbooks.facts import driver as facts_driver
 from playbooks.vpp import render
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk, device
+from tests.playbooks.simsession import FullDisk, SimSession, Walk, device
 
 NAME = "bly"
 PARAMS: Mapping[str, Any] = {
@@ -229,6 +229,22 @@ def test_a_small_change_that_nobody_confirms_is_taken_back_by_the_router(lab: Si
     assert look.seen is Seen.IMPOSSIBLE and "put itself back" in str(look.reasons[0])
     back, _ = legs.go(held, rollback=True)
     assert back.kind is OutcomeKind.DONE and not [c for c in lab.journal if c.get("unknown")]
+
+
+@pytest.mark.parametrize("no_room", [render.BOOT, render.CONFIG])
+def test_a_change_that_a_restart_of_vpp_would_lose_is_no_success(lab: SimLab, legs: Walk, no_room: str) -> None:
+    launched(legs)
+    router, driver = lab.net.routers[NAME], registry.driver("vpp-change")
+    files, ports = dict(router.files), set(router.vpp.ports)
+    step = planned(legs, "vpp-change", {"config": CHANGE, "confirm": "20s"})
+    session = FullDisk(legs.device, lab, re.escape(no_room))
+    held = replace(step, artifact=driver.precheck(session, step).artifact)
+    with pytest.raises(Refused, match=rf"{re.escape(no_room)} on bly.*No space left on device"):
+        driver.apply(session, held, deadline_s=30)
+    assert driver.observe(session, held).seen is Seen.NOT_DONE
+    back, _ = legs.go(held, rollback=True)
+    assert back.kind is OutcomeKind.DONE and set(router.vpp.ports) == ports
+    assert all(router.files[path] == files[path] for path in (render.CONFIG, render.BOOT))
 
 
 def test_a_difference_at_the_start_holds(lab: SimLab, legs: Walk) -> None:

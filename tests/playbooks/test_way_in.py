@@ -1,18 +1,18 @@
 """Commit-confirm of what is set in place: a setting that cuts the router off, and the router that puts itself back."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fleet.core.model import Reversibility
 from playbooks import confirm, registry
-from playbooks.base import Answer, Refused
+from playbooks.base import Refused
 from playbooks.engine import OutcomeKind
 from playbooks.way_in import WAY_IN, Guard
 from tests.playbooks.simlab import SimLab
-from tests.playbooks.simsession import SimSession, Walk
+from tests.playbooks.simsession import FullDisk, SimSession, Walk
 
 FORWARD = "net.ipv4.ip_forward"
 NEW = "8.5.2-1~deb12u1"
@@ -110,18 +110,6 @@ def test_an_armed_router_is_disarmed_by_its_way_back(lab: SimLab, legs: Walk, ma
     back, _ = legs.go(held, rollback=True)
     assert back.kind is OutcomeKind.DONE, back.reasons
     assert not lab.state("bly")["timers"] and not confirm.armed(session, man)
-
-
-@dataclass
-class FullDisk(SimSession):
-    """A router that has no room for the files that `no_room` finds."""
-
-    no_room: str = ""
-
-    def put(self, path: str, text: str, *, mode: str = "0644") -> Answer:
-        if re.search(self.no_room, path):
-            return Answer(1, "", "cat: write error: No space left on device\n")
-        return super().put(path, text, mode=mode)
 
 
 @pytest.mark.parametrize("no_room", [r"/confirm-\w+\.script$", r"-boot\.service$", r"-boot\.timer$"])
