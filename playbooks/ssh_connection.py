@@ -32,6 +32,9 @@ from playbooks.base import (
 )
 
 CONNECT_TIMEOUT_S = 10.0
+# How often paramiko's reader looks up whether it was closed. Its own 0.1 s wakes every connection ten times a second;
+# `disconnect` shuts the socket, which wakes the reader at once. Also how late it sees the end of a handshake's time.
+READER_LOOKS_S = 0.5
 # paramiko 4's texts for a silent peer, in words that say so.
 _FOUND = {
     "No existing session": "no end of the key exchange in time",
@@ -181,6 +184,7 @@ class ExecConnection(BaseConnection):
     def _transport(self, sock: Any, **options: Any) -> paramiko.Transport:
         transport = paramiko.Transport(sock, **options)
         transport.handshake_timeout = self.conn_timeout
+        transport.sock.settimeout(READER_LOOKS_S)
         security = transport.get_security_options()
         known, _ = _known_key(self.device)
         # Ciphers that authenticate by themselves first; OpenSSH has them since 6.2. With paramiko's own order each

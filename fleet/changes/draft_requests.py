@@ -55,9 +55,13 @@ def publish_once() -> None:
         _published.add(name)
 
 
-def take_up(now: datetime) -> int:
-    """Draft the oldest request that waits; 1, or 0 when none does (then it is one query)."""
-    publish_once()
+def take_up(now: datetime, *, tell_forms: bool = True) -> int:
+    """Draft the oldest request that waits; 1, or 0 when none does (then it is one query).
+
+    `tell_forms=False`: the recipes, a second of CPU when a process begins, are left to a later turn.
+    """
+    if tell_forms:
+        publish_once()
     waiting = DraftRequest.objects.filter(
         Q(taken_at__isnull=True) | Q(taken_at__lt=now - TAKEN_FOR), ended_at__isnull=True
     )

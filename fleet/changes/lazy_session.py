@@ -1,5 +1,6 @@
 """The session of a leg: it connects when the first command is sent, so that connecting counts as part of the step."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ class LazySession:
     def __init__(self, device: Device) -> None:
         self.device, self.spoke = device, False  # spoke: it was reached
         self._held: transport.SshSession | None = None
+        self._asked = 0
+        self._notes: dict[str, tuple[Any, int, float]] = {}
 
     @property
     def address(self) -> str:
@@ -21,10 +24,22 @@ class LazySession:
 
     def renew(self) -> None:
         """The next command goes over a connection that is made for it: that proves that the device can be reached."""
+        self._asked += 1
         if self._held is not None:
             self._held.close()
 
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a note for as long as this leg goes on (`playbooks/drain/fresh.py`)."""
+        self._notes[name] = (value, self._asked, time.monotonic())
+
+    def recall(self, name: str, *, within_s: float | None) -> Any | None:
+        """The note; None when there is none. With `within_s` also when it is older, or anything was asked since."""
+        value, asked, at = self._notes.get(name, (None, 0, 0.0))
+        fresh = within_s is None or (asked == self._asked and time.monotonic() - at <= within_s)
+        return value if fresh else None
+
     def _open(self) -> Session:
+        self._asked += 1
         self._held, self.spoke = transport.leg_session(self.device), True
         return self._held
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fleet.core.model import Reason
 from playbooks import birdc
 from playbooks.base import Answer, Impossible, Refused, Session
+from playbooks.drain import fresh
 from playbooks.drain.parse import LEAST_DRAINED, Graph, bird_graph, bird_neighbours, stub_routers
 from playbooks.drain.render import (
     BIRD_CONSTANTS,
@@ -92,7 +93,8 @@ class Bird:
 
     def _configure(self, session: Session, wanted: Mapping[str, str], *, timeout_s: float) -> None:
         """Write the constants, check, reconfigure. What BIRD refuses leaves the old file in place."""
-        before = session.run(["cat", BIRD_FILE], timeout_s=timeout_s, root=True)
+        seen = fresh.kept(session, fresh.SEEN) or {}
+        before = seen.get("file") or session.run(["cat", BIRD_FILE], timeout_s=timeout_s, root=True)
         if not before.ok:
             raise Impossible(_no_include())
         session.put(BIRD_FILE, bird_file(before.out, wanted))

@@ -18,6 +18,7 @@ from playbooks.drain.look import (
     configuration,
     kept_progress,
     look,
+    look_before,
     missing_neighbours,
     next_stage,
     no_artifact,
@@ -80,7 +81,7 @@ class Drain:
         UNKNOWN with `{"hold": true}` where the live network does not leave room for one more drained router.
         """
         params = DrainParams.model_validate(step.params)
-        state, answers = look(session, step)
+        state, answers = look_before(session, step)
         if isinstance(state, Reason):
             return unknown(state)
         if not state.running:
@@ -121,7 +122,7 @@ class Drain:
         before = from_artifact(step.artifact)
         if before is None:
             raise Impossible(no_artifact(step))
-        state, _ = look(session, step)
+        state, _ = look_before(session, step)
         if isinstance(state, Reason):
             raise Refused(state)
         stages = stages_to_drain(before, DrainParams.model_validate(step.params).order)
@@ -175,7 +176,7 @@ class Drain:
         before = from_artifact(step.artifact)
         if before is None:
             raise Impossible(no_artifact(step))
-        state, _ = look(session, step)
+        state, _ = look_before(session, step)
         if isinstance(state, Reason):
             raise Refused(state)
         next_stage(session, step, stages_back(before, Group.ALL), before, state, timeout_s=min(30.0, deadline_s))

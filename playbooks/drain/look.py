@@ -5,6 +5,7 @@ from typing import Protocol
 
 from fleet.core.model import Json, Reason
 from playbooks.base import Answer, Device, Impossible, Look, Seen, Session, Step
+from playbooks.drain import fresh
 from playbooks.drain.bird import Bird
 from playbooks.drain.frr import Frr
 from playbooks.drain.parse import LEAST_DRAINED
@@ -49,13 +50,28 @@ def suite_of(device: Device) -> Suite:
 def look(
     session: Session, step: Step, extra: Mapping[str, list[str]] | None = None
 ) -> tuple[State | Reason, dict[str, Answer]]:
-    """One look at the switches and the network around (one round trip on FRR, two on BIRD)."""
+    """One look at the switches and the network around: one round trip (on BIRD the first one of a session takes two:
+    its protocols are named by the operator)."""
     suite = suite_of(step.device)
-    answers = session.batch({**suite.look_commands(), **(extra or {})}, timeout_s=30.0, root=True)
+    guessed: Mapping[str, list[str]] = fresh.kept(session, fresh.ASKED, within_s=None) or {}
+    asked = {**suite.look_commands(), **guessed, **(extra or {})}
+    answers = session.batch(asked, timeout_s=30.0, root=True)
     live = suite.live_commands(answers)
-    if live:
-        answers.update(session.batch(live, timeout_s=30.0, root=True))
+    if more := {name: argv for name, argv in live.items() if name not in guessed}:
+        answers.update(session.batch(more, timeout_s=30.0, root=True))
+    for gone in guessed.keys() - live.keys():
+        answers.pop(gone, None)
+    fresh.keep(session, fresh.ASKED, live)
+    fresh.keep(session, fresh.SEEN, answers)
     return suite.look(answers, own_router_id=step.device.router_id), answers
+
+
+def look_before(session: Session, step: Step) -> tuple[State | Reason, dict[str, Answer]]:
+    """The look before an act; what was seen a moment ago over this session, with nothing asked since, is as good."""
+    answers: dict[str, Answer] | None = fresh.kept(session, fresh.SEEN)
+    if answers is None:
+        return look(session, step)
+    return suite_of(step.device).look(answers, own_router_id=step.device.router_id), answers
 
 
 def unknown(*reasons: Reason, hold: bool = False) -> Look:

@@ -11,6 +11,7 @@ from playbooks.drain.look import (
     configuration,
     kept_progress,
     look,
+    look_before,
     missing_neighbours,
     next_stage,
     no_artifact,
@@ -71,7 +72,7 @@ class Undrain:
         before, group = from_artifact(step.drain_artifact), _group(UndrainParams.model_validate(step.params))
         if before is None:
             return unknown(no_artifact(step), hold=True)
-        state, _ = look(session, step)
+        state, _ = look_before(session, step)
         if isinstance(state, Reason):
             return unknown(state)
         data = {**kept_progress(step), **_theirs(before, group)}
@@ -93,7 +94,7 @@ class Undrain:
         self._next(session, step, stages_back(before, group), before, deadline_s)
 
     def _next(self, session: Session, step: Step, stages: tuple[Stage, ...], before: Before, deadline_s: float) -> None:
-        state, _ = look(session, step)
+        state, _ = look_before(session, step)
         if isinstance(state, Reason):
             raise Refused(state)
         next_stage(session, step, stages, before, state, timeout_s=min(30.0, deadline_s))
