@@ -96,11 +96,11 @@ def _targets(
 ) -> tuple[TargetView, ...]:
     """The rows as values, each with the door to its place; a place is looked at once, for the longest worst case."""
     recipe = run.revision.recipe
-    needs: dict[tuple[Any, ...], float] = {}  # by site and role
+    needs: dict[tuple[Any, Any], float] = {}  # by site and role
     for row in rows:
         if row[4] not in TARGET_ENDED:
-            needs[row[-2:]] = max(row[7], needs.get(row[-2:], 0.0))
-    place = {where: Place(*where, recipe) for where in needs}
+            needs[row[11], row[12]] = max(row[7], needs.get((row[11], row[12]), 0.0))
+    place = {(site, role): Place(site, role, recipe) for site, role in needs}
     longest = {place[where]: need for where, need in needs.items()}
     doors = calendar.doors(book.calendar, longest, calendar.terms(run.revision), now)
     door = {where: doors.get(at, ALWAYS_OPEN) for where, at in place.items()}
