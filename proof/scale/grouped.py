@@ -99,8 +99,7 @@ def main() -> int:
     options = parser.parse_args()
     if (stats := read(options.folder.glob(f"{options.process}.stats"))) is None:
         raise SystemExit(f"{options.folder}: no profile")
-    by: dict[Function, Any] = stats.stats  # type: ignore[attr-defined]  # pstats' own word for it
-    found = shares(by)
+    found = shares(stats.stats)  # type: ignore[attr-defined]  # pstats' own word for it
     whole = sum(found.values())
     lines = [f"{seconds:8.1f} s {seconds / whole:6.1%}  {said}" for said, seconds in found.items()]
     sys.stdout.write("\n".join(lines) + "\n")

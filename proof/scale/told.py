@@ -9,6 +9,7 @@ from typing import Any
 
 from proof import report
 from proof.report import Row
+from proof.scale import grouped
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "proof" / "scale"
 PROFILE = FOLDER / "profile"
@@ -35,7 +36,9 @@ measures one size and keeps it beside the others (`var/proof/scale`).
 CPU a device counts the worker processes; memory is what they have more than idle, for a thousand devices in flight
 (rows begun and not ended: a worker process holds 25 of them in hand). Queries a step are those of the shards, ticks
 apart. Soaking: nothing is due for the minute that is measured; "laid out" says that the rows of such a run were written
-instead of walked to (`--soak rows`, `proof/scale/laid.py`). Devices a minute share two cores with the simulated
+instead of walked to (`--soak rows`, `proof/scale/laid.py`). Where the CPU goes is own time under cProfile by each
+thread's CPU clock (`--profile`; the functions and statements: `python -m proof.scale.grouped var/proof/scale/profile`):
+it makes code of many small calls look dearer than it is. Devices a minute share two cores with the simulated
 routers, PostgreSQL, Redis and whatever else the machine does (load in the table): they say little about a machine of
 its own, and comparisons of wall time little at a load that changes."""
 
@@ -92,6 +95,28 @@ def _of(f: Mapping[str, Any]) -> list[Row]:
         Row(f"{name}: queries of a tick, median, most", asked),
         Row(f"{name}: inventory, facts, plan", f"{f['load_s']:.0f}, {f['collect_s']:.0f}, {f['plan_s']:.0f} s"),
     ]
+
+
+def profiled(folder: Path = PROFILE) -> list[Row]:
+    """Where the CPU of worker processes and of the ticker went, by package; none where nothing was profiled."""
+    if not (folder / "of.json").exists():
+        return []
+    routers = json.loads((folder / "of.json").read_text())["routers"]
+    by: dict[str, list[Path]] = {"worker": [], "ticker": []}
+    for path in sorted(folder.glob("*.stats")):
+        tasks = path.with_suffix(".jsonl").read_text()
+        by["ticker" if '"slipway.tick"' in tasks else "worker"].append(path)
+    made = []
+    for who, paths in by.items():
+        if (stats := grouped.read(paths)) is not None:
+            made.append(Row(f"{routers:,} devices: where the {who}'s CPU goes", _shared(grouped.shares(stats.stats))))  # type: ignore[attr-defined]
+    return made
+
+
+def _shared(seconds: Mapping[str, float]) -> str:
+    """The groups that have at least a hundredth."""
+    whole = sum(seconds.values()) or 1.0
+    return ", ".join(f"{who} {s / whole:.0%}" for who, s in seconds.items() if s >= whole / 100)
 
 
 def _legs(f: Mapping[str, Any]) -> str:
@@ -162,6 +187,6 @@ def _planning(planning: Sequence[Mapping[str, Any]]) -> list[Row]:
 def write() -> None:
     """Write the section."""
     planning = json.loads(PLANNING.read_text())["planning"] if PLANNING.exists() else []
-    for row in (made := rows(kept(), planning)):
+    for row in (made := [*rows(kept(), planning), *profiled()]):
         say(f"{row.what}: {row.found} {row.verdict}")
     report.write("scale", made, words=WORDS)

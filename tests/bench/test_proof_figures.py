@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from fleet.core.states import TARGET_MOVES, TargetState, phase_of
 from playbooks.recipe import load_recipe
 from proof.peers import told as peers
-from proof.scale import one, processes, told, used
+from proof.scale import grouped, one, processes, profiled, told, used
 
 
 def measured(routers: int, workers: int, **other: Any) -> dict[str, Any]:
@@ -104,6 +106,49 @@ def test_sizes_that_were_not_run_are_reckoned_from_all_cpu_of_slipway_and_from_n
     assert row.holds is None
     own = 10.0 + 1.0 + 0.1 + 2.0 + 0.1  # of all thousand, the simulated devices' 9.0 left out
     assert f"3,000: {own * 3 / 2 / 60:.0f} min; 10,000: {own * 10 / 2 / 60:.0f} min" == row.found
+
+
+def test_cpu_is_counted_for_the_package_that_a_function_belongs_to_or_that_called_it() -> None:
+    ssh, orm, wait = ("/x/paramiko/packet.py", 1, "read"), ("/x/django/db/query.py", 2, "get"), ("~", 0, "<acquire>")
+    stats = {
+        ssh: (1, 1, 2.0, 3.5, {}),
+        orm: (1, 1, 1.0, 1.5, {}),
+        wait: (4, 4, 2.0, 2.0, {ssh: (3, 3, 1.5, 1.5), orm: (1, 1, 0.5, 0.5)}),
+        ("~", 0, "<method 'disable' of '_lsprof.Profiler' objects>"): (1, 1, 9.0, 9.0, {}),
+    }
+    found = grouped.shares(stats)
+    assert found == {"SSH: paramiko, cryptography": 3.5, "ORM: Django": 1.5}
+
+
+def test_every_thread_is_profiled_and_told_by_worker_and_ticker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = profiled.Profile(tmp_path)
+    monkeypatch.setattr(profiled, "WRITES_EVERY_S", 0.0)
+    try:
+        profile.begin()
+        thread = threading.Thread(target=lambda: Path("x").match("*"))
+        thread.start()
+        thread.join()
+        profile.statements["SELECT 1"] += 1
+        profile.write()
+    finally:
+        threading.setprofile(None)  # type: ignore[arg-type]
+        sys.setprofile(None)
+    (tmp_path / f"{os.getpid()}.jsonl").write_text('{"task": "slipway.run_shard"}\n')
+    assert told.profiled(tmp_path) == []
+    (tmp_path / "of.json").write_text('{"routers": 300}')
+    [row] = told.profiled(tmp_path)
+    assert (row.what, row.holds) == ("300 devices: where the worker's CPU goes", None)
+    stats = grouped.read(tmp_path.glob("*.stats"))
+    assert stats is not None
+    assert any(name == "match" for _, _, name in stats.stats)  # type: ignore[attr-defined]
+    assert grouped.statements(tmp_path.glob("*.sql.json")) == {"SELECT 1": 1}
+
+
+def test_statements_with_lists_of_any_length_are_one(tmp_path: Path) -> None:
+    (tmp_path / "1.sql.json").write_text('{"IN (%s, %s)": 2, "IN (%s, %s, %s)": 3}')
+    assert grouped.statements(tmp_path.glob("*.json")) == {"IN (%s, ..)": 5}
 
 
 def run(side: str, wall: float, **other: Any) -> dict[str, Any]:
