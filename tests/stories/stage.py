@@ -43,13 +43,13 @@ class Stage:
         return change
 
 
-def wait_until(true: Callable[[], bool], *, within_s: float, what: str) -> None:
+def wait_until(true: Callable[[], bool], *, within_s: float, what: str, every_s: float = 0.2) -> None:
     """Wait for something that another process does; the failure says what it was."""
     deadline = time.monotonic() + within_s
     while not true():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {within_s:.0f} s")
-        time.sleep(0.2)
+        time.sleep(every_s)
 
 
 def wait_ended(change: Change, *, within_s: float = 300.0) -> None:
