@@ -34,7 +34,7 @@ class Engineer(Program):
             return true(found)
 
         try:
-            wait_until(there, within_s=within_s, what=path, every_s=1.0)  # whole requests: not more often than a program
+            wait_until(there, within_s=within_s, what=path, every_s=1.0)  # as often as programs ask
         except AssertionError:
             raise AssertionError(f"{path}: {found}") from None
         return found
