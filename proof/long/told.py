@@ -148,7 +148,9 @@ def _of_traffic(changes: Sequence[Mapping[str, Any]]) -> list[Row]:
         sent, lost = (sum(one[family][key] for one in probed) for key in ("sent", "lost"))
         apart = sum(one["apart"][family] for one in probed)
         name = family.replace("ip", "IP")
-        made.append(Row(f"{name} packets lost of {sent:,}, apart from faults that lose some", f"{apart:,}", "0"))
+        made.append(
+            Row(f"{name} packets lost of {sent:,}, apart from faults that lose some", f"{apart:,}", "0", not apart)
+        )
         made.append(Row(f"{name} packets lost in all", f"{lost:,}"))
     return made
 
