@@ -115,6 +115,8 @@ def run_pytest(tmp_path: Path) -> Iterator[object]:
     return run
 
 
+# No database is asked: once is enough.
+about_pytest = pytest.mark.sqlite
 SKIPS = """
     import pytest
     from tests import needs
@@ -124,6 +126,7 @@ SKIPS = """
 """
 
 
+@about_pytest
 def test_a_skip_is_told_at_the_end(run_pytest) -> None:
     said = run_pytest(SKIPS)
     assert said.startswith("0\n")
@@ -131,18 +134,21 @@ def test_a_skip_is_told_at_the_end(run_pytest) -> None:
     assert "skipped 1: left-handed screwdriver: found none, wanted one. apt-get install it" in said
 
 
+@about_pytest
 def test_where_all_is_required_a_skip_is_a_failure(run_pytest) -> None:
     said = run_pytest(SKIPS, REQUIRE_ALL="1")
     assert said.startswith("1\n")
     assert "REQUIRE_ALL=1 and this would be skipped: left-handed screwdriver" in said
 
 
+@about_pytest
 def test_a_skipped_file_counts_too(run_pytest) -> None:
     said = run_pytest('import pytest\npytest.skip("no such moon", allow_module_level=True)', REQUIRE_ALL="1")
     assert not said.startswith("0\n")
     assert "REQUIRE_ALL=1 and this would be skipped: no such moon" in said
 
 
+@about_pytest
 def test_a_skip_without_a_name_is_a_failure(run_pytest) -> None:
     said = run_pytest("import pytest\n@pytest.mark.skip\ndef test_it(): pass")
     assert said.startswith("1\n")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.test import Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +39,11 @@ def run(tmp_path: Path, *argv: str, **environment: str) -> subprocess.CompletedP
 
 
 CHECK = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+# These processes have settings, and databases, of their own: once is enough.
+once = pytest.mark.sqlite
 
 
+@once
 def test_the_settings_of_production_pass(tmp_path: Path) -> None:
     done = run(tmp_path, *CHECK, **PRODUCTION)
     assert done.returncode == 0, done.stderr
@@ -47,6 +51,7 @@ def test_the_settings_of_production_pass(tmp_path: Path) -> None:
     assert asked.returncode == 0, asked.stderr
 
 
+@once
 def test_the_check_can_fail(tmp_path: Path) -> None:
     done = run(tmp_path, *CHECK, **{**PRODUCTION, "SLIPWAY_HTTPS": "0"})
     assert done.returncode == 1
