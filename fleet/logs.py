@@ -64,6 +64,8 @@ def configured(level: str, form: str) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter}},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
+        # At INFO it writes two lines for every connection; what goes wrong is returned with its reasons (ssh.py).
+        "loggers": {"paramiko": {"level": "WARNING"}} if level == "INFO" else {},
     }
 
 

@@ -230,3 +230,8 @@ def test_plain_lines_as_well() -> None:
 def test_another_format_is_refused_in_words() -> None:
     with pytest.raises(SystemExit, match="SLIPWAY_LOG_FORMAT: found 'xml', wanted plain or json"):
         logs.configured("INFO", "xml")
+
+
+def test_every_connection_is_told_only_to_who_asks_for_everything() -> None:
+    assert logs.configured("INFO", "plain")["loggers"] == {"paramiko": {"level": "WARNING"}}
+    assert logs.configured("DEBUG", "plain")["loggers"] == {}
