@@ -17,7 +17,7 @@ from tests.bench import machine
 HERE = Path(__file__).parent
 VENV = machine.REPOSITORY / "var" / "bench" / "ansible"
 ANSIBLE = "ansible-core==2.16.14"
-SIDES = ("slipway", "ansible", "script")
+SIDES = ("slipway", "started", "ansible", "script")  # started: Slipway as the others, from nothing on
 
 
 def install() -> str:
@@ -74,9 +74,9 @@ def run(side: str, what: str, folder: Path, *, key: Path, hosts: int, until_s: f
     # A folder with a short name: the path of a Unix socket has at most 108 characters. A new one: connections anew.
     with tempfile.TemporaryDirectory(prefix="cp") as sockets:
         match side:
-            case "slipway":
+            case "slipway" | "started":
                 argv = [sys.executable, "-m", "proof.peers.slipway", what, "--dir", str(folder / "slipway")]
-                argv += ["--until", str(until_s)]
+                argv += ["--until", str(until_s), *(["--running"] if side == "slipway" else [])]
             case "ansible":
                 argv = [str(VENV / "bin" / "ansible-playbook"), "-i", str(folder / "hosts.ini"), "-f", str(hosts)]
                 argv += [str(HERE / f"play_{what}.yaml")]
@@ -88,7 +88,15 @@ def run(side: str, what: str, folder: Path, *, key: Path, hosts: int, until_s: f
         done = subprocess.run(
             clocked, cwd=machine.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
-    return {"side": side, "what": what, **json.loads(done.stdout), "said": out.read_text()[-3000:]}
+    said = out.read_text()[-3000:]
+    return {"side": side, "what": what, **json.loads(done.stdout), **of_running(said), "said": said}
+
+
+def of_running(said: str) -> dict[str, float]:
+    """What a process that was there before the change says that the change took; nothing of the others."""
+    at = said.rfind('{"facts_s"')
+    told: dict[str, Any] = json.loads(said[at:]) if at >= 0 else {}
+    return {key: told["running"][key] for key in ("wall_s", "cpu_s")} if told.get("running") else {}
 
 
 def _ansible(folder: Path, sockets: str) -> dict[str, str]:
