@@ -130,7 +130,20 @@ def _flat(sizes: Sequence[Mapping[str, Any]]) -> list[Row]:
     first, last = sizes[0], sizes[-1]
     ratio = last["cpu_s_per_target"] / first["cpu_s_per_target"]
     what = f"CPU a device, {last['routers']:,} beside {first['routers']:,}"
-    return [Row(what, f"{ratio:.2f}", f"at most {FLAT}", holds=ratio <= FLAT)]
+    return [Row(what, f"{ratio:.2f}", f"at most {FLAT}", holds=ratio <= FLAT), *_memory(sizes)]
+
+
+def _memory(sizes: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """What more devices in flight take, without what a process needs for its first: one size beside a smaller one."""
+    told_of = [f for f in sizes if f["in_flight_at_most"] >= FLYING]
+    first = next((f for f in sizes if told_of and told_of[-1]["in_flight_at_most"] >= 2 * f["in_flight_at_most"]), None)
+    if first is None:
+        return []
+    last = told_of[-1]
+    more = (last["worker_at_most_mb"] - first["worker_at_most_mb"]) * 1000
+    found = f"{more / (last['in_flight_at_most'] - first['in_flight_at_most']):.0f} MB"
+    what = f"memory of workers for 1,000 more in flight, {last['routers']:,} beside {first['routers']:,}"
+    return [Row(what, found)]
 
 
 def _soaking(f: Mapping[str, Any]) -> list[Row]:

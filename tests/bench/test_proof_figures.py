@@ -83,6 +83,13 @@ def test_what_falls_short_is_said() -> None:
     assert found["100 devices: queries a step"] is True
 
 
+def test_memory_for_more_in_flight_is_told_between_two_sizes() -> None:
+    small, big = measured(100, 2), measured(3000, 2, in_flight_at_most=550, worker_at_most_mb=200)
+    found = {row.what: row.found for row in told.rows([small, big], [])}
+    assert found["memory of workers for 1,000 more in flight, 3,000 beside 100"] == "100 MB"
+    assert not [row for row in told.rows([small, measured(200, 2)], []) if "1,000 more in flight" in row.what]
+
+
 def test_a_soak_without_the_change_before_it_is_told() -> None:
     soak = {"targets": 10_000, "seconds": 60.0, "cpu_s": {"worker": 0.3, "ticker": 2.0, "beat": 0.1, "postgresql": 1.0}}
     found = verdicts(told.rows([{"routers": 10_000, "workers": 2, "load": [1.0, 1.0], "soaking": soak}], []))
