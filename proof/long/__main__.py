@@ -104,10 +104,10 @@ class LongRun:
         number = 0
         self._people.wait_for_recipes()
         while time.monotonic() < until and len(self._pool) > 1:
-            self._judge.begin()
             began = time.monotonic()
             line: dict[str, Any] = {"run": number}
             try:
+                self._judge.begin()
                 with self._probed() as lost:
                     walk = self._people.walk(number, random.Random(f"{self._seed}/{number}"), among=self._pool)
                 line |= self._line(walk)
