@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from playbooks.facts.text import is_address
+from playbooks.addresses import is_address
 
 NAME = re.compile(r"[\w.+-]{1,64}")  # what image.validate_name of vyos-1x allows
 _ROW = re.compile(r"^[ \t]*\d+: (?P<name>[\w.+-]{1,64})(?P<flags>(?: \([a-z ]+\))*)[ \t]*$", re.MULTILINE)

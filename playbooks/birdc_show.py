@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from playbooks.facts.text import is_address
+from playbooks.addresses import is_address
 
 _HEADING = re.compile(r"(\S+)\s+([A-Z]\w*)\s+(\S+)\s+(up|start|down|stop|flush)\s+(\S+(?: \d\S*)?)(?:\s+(.*))?")
 _ROUTES = re.compile(r"^\s+Routes:\s+(\d{1,12}) imported,(?: \d{1,12} filtered,)? (\d{1,12}) exported")

@@ -5,8 +5,8 @@ Everything runs in one round trip, as root where the login may. Only reading com
 
 from collections.abc import Collection, Mapping, Sequence
 
+from playbooks.addresses import family_of
 from playbooks.facts import scripts
-from playbooks.facts.text import family_of
 
 Commands = dict[str, list[str]]
 

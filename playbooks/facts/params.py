@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fleet.core.checks import CHECKS, Policy
 from fleet.core.soak_judge import COST_TOLERATED, LEAK_TOLERATED, LOSS_TOLERATED
-from playbooks.facts.text import is_address
+from playbooks.addresses import is_address
 from playbooks.params import Duration, Share
 
 

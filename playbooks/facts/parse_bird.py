@@ -6,12 +6,13 @@ The exit status of birdc says nothing before 2.0.10; so only the text is read (d
 import re
 
 from fleet.core.model import Json
+from playbooks.addresses import family_of, is_address
 from playbooks.birdc_show import Protocol, answered, not_running, protocols
 from playbooks.birdc_show import bfd as sessions_of
 from playbooks.birdc_show import neighbours as neighbours_of
 from playbooks.birdc_show import routes as routes_of
 from playbooks.facts.parse_frr import merged
-from playbooks.facts.text import family_of, is_address, whole
+from playbooks.facts.text import whole
 
 _COUNT = re.compile(r"^(\d{1,12}) of \d{1,12} routes for (\d{1,12}) networks(?: in table (\S+))?$", re.MULTILINE)
 _VIA = re.compile(r"via (\S+) on (\S+)")

@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 
 from fleet.core.model import Json
-from playbooks.facts.text import document, documents, family_of, mapping, rows, whole, word
+from playbooks.addresses import family_of
+from playbooks.facts.text import document, documents, mapping, rows, whole, word
 
 _FAMILY = {"ipv4Unicast": "ipv4", "ipv6Unicast": "ipv6"}
 _NOT_RUNNING = re.compile(r"^\w+ is not running$|failed to connect to any daemons", re.MULTILINE)

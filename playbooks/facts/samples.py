@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from fleet.core.model import Json
-from playbooks.facts.text import address_in, family_of, is_address, mapping, whole
+from playbooks.addresses import address_in, family_of, is_address
+from playbooks.facts.text import mapping, whole
 
 # Each address costs the router one `ip route get` (2 ms) and one lookup in zebra or BIRD.
 PER_FAMILY = 8
