@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from fleet import clock
-from fleet.changes import dispatch, legs, orchestrate, tasks
+from fleet.changes import dispatch, lazy_session, legs, orchestrate, tasks
 from fleet.changes.transitions import rows
 from playbooks import engine, transport
 from playbooks.base import Device
@@ -342,6 +342,7 @@ class Plant:
                 mock.patch.dict(engine.perform.__kwdefaults__ or {}, clock=wall),
                 mock.patch.dict(engine.perform_rollback.__kwdefaults__ or {}, clock=wall),
                 mock.patch.object(legs, "time", SimpleNamespace(sleep=theatre.pause)),
+                mock.patch.object(lazy_session, "time", SimpleNamespace(monotonic=wall)),
                 mock.patch.object(rows, "_one_writer", nullcontext()),
                 mock.patch.object(transport, "run_shard", self.run_shard),
                 mock.patch.object(transport, "connect", self.devices.connect),
