@@ -21,6 +21,7 @@ GROUPS = (
     ("PostgreSQL: psycopg", ("/psycopg/", "/psycopg_binary/", "/psycopg_pool/", "psycopg_binary.")),
     ("ORM: Django", ("/django/",)),
     ("Celery, kombu, redis", ("/celery/", "/kombu/", "/billiard/", "/redis/", "/vine/", "/amqp/", "/proof/scale/")),
+    ("recipes: YAML", ("/ruamel/",)),
     ("JSON", ("/json/",)),
     ("logging, structlog", ("/logging/", "/structlog/", "/fleet/logs.py", "/fleet/core/redact.py")),
     ("pydantic", ("/pydantic/", "/pydantic_core/")),
