@@ -127,7 +127,8 @@ def _said(run: Mapping[str, Any]) -> str:
             for state in told["targets"].values():
                 states[state] = states.get(state, 0) + 1
             counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-            about = next((line for line in told["said"] if run["dead"] in line), "")
+            lines = [line for line in told["said"] if run["dead"] in line]
+            about = next((line for line in lines if line.startswith("target")), lines[0] if lines else "")
             kept = f"change {told['change']}; {counted}; {run['dead']} {told['targets'].get(run['dead'], 'unknown')}"
             return f"{kept} ({about[:200]})" if about else kept
         case "ansible":
