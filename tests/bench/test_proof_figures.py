@@ -188,7 +188,7 @@ def test_what_a_dead_host_leaves_undone_is_told_with_what_the_side_says() -> Non
     recap = "host-07   : ok=6  changed=3  unreachable=1  failed=0\n"
     dead = run("ansible", 30.0, dies=True, dead="host-07", left=left, status=4, said=recap)
     [row] = peers.rows([dead])
-    assert "1 changed, 1 untouched; the dead one changed, drained" in row.found
+    assert "of the others 1 changed, 1 untouched; of the dead one's disk: changed, drained." in row.found
     assert "unreachable=1" in row.found
 
 
