@@ -24,7 +24,7 @@ MOST_CPU = 0.25
 # here and grows falls short.
 KEPT: Mapping[str, tuple[str, bool]] = {
     "changes_": ("the record of changes: kept, it is the evidence", True),
-    "inventory_observation": ("facts of every collection (one a device each time) and change: nothing forgets", False),
+    "inventory_observation": ("facts of every collection and change: repeats are forgotten after 7 days", True),
     "inventory_sample": ("samples of what is watched: thinned after a day, forgotten after 120 days", True),
     "api_keptanswer": ("answers to requests with a key: forgotten after 7 days", True),
     "outward_": ("what was told to other programs: forgotten 30 days after it was delivered", True),
