@@ -25,7 +25,9 @@ def install() -> str:
     program = VENV / "bin" / "ansible"
     if not program.exists():
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        subprocess.run([str(VENV / "bin" / "pip"), "install", "--quiet", ANSIBLE], check=True)
+        asked = [str(VENV / "bin" / "pip"), "install", "--quiet", ANSIBLE]
+        if subprocess.run(asked).returncode:
+            raise SystemExit(f"{ANSIBLE}: pip finds none (its words above), wanted one. Install it into {VENV}.")
     shown = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True)
     return shown.stdout.splitlines()[0]
 
