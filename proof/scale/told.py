@@ -40,7 +40,12 @@ instead of walked to (`--soak rows`, `proof/scale/laid.py`). Where the CPU goes 
 thread's CPU clock (`--profile`; the functions and statements: `python -m proof.scale.grouped var/proof/scale/profile`):
 it makes code of many small calls look dearer than it is. Devices a minute share two cores with the simulated
 routers, PostgreSQL, Redis and whatever else the machine does (load in the table): they say little about a machine of
-its own, and comparisons of wall time little at a load that changes."""
+its own, and comparisons of wall time little at a load that changes.
+
+Of 10,000 devices 5,050 were changed in 25 minutes, beside three other measurements, when the run was ended for want of
+time. It showed what falls short: a tick took 0.43 s of CPU there (0.13 s with 3,000), because while there is room
+it reads every target and the whole topology; 976 of them were 421 s beside the 495 s of the shards. That part of the
+cost grows with the fleet and not with the work."""
 
 
 def say(text: str) -> None:
