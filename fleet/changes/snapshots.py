@@ -97,9 +97,9 @@ def _targets(
     """The rows as values, each with the door to its place; a place is looked at once, for the longest worst case."""
     recipe = run.revision.recipe
     needs: dict[tuple[Any, Any], float] = {}  # by site and role
-    for row in rows:
-        if row[4] not in TARGET_ENDED:
-            needs[row[11], row[12]] = max(row[7], needs.get((row[11], row[12]), 0.0))
+    for _, _, _, _, state, _, _, worst_case_s, _, _, _, site, role in rows:
+        if state not in TARGET_ENDED:
+            needs[site, role] = max(worst_case_s, needs.get((site, role), 0.0))
     place = {(site, role): Place(site, role, recipe) for site, role in needs}
     longest = {place[where]: need for where, need in needs.items()}
     doors = calendar.doors(book.calendar, longest, calendar.terms(run.revision), now)
