@@ -52,7 +52,7 @@ test-stories: bootstrap ## the stories on the simulated fleet (SQLite)
 	@$(RUN)/python -m pytest tests/stories -m "not lab" $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 test-postgresql: bootstrap ## the part that concerns the database, on PostgreSQL only
-	@echo "== PostgreSQL leg; left out, about sqlite, run by the SQLite leg: $(NOT_AGAIN:--ignore=%=%)"
+	@echo "== PostgreSQL leg; left out, about sqlite, run by the SQLite leg: $(patsubst --ignore=%,%,$(NOT_AGAIN))"
 	@$(RUN)/python -m tests.postgresql $(RUN)/python -m pytest $(DATABASE_TESTS) $(NOT_AGAIN) $(SLOWEST) $(PYTEST) $(NONE_IS_FINE)
 
 lint: bootstrap ## every static gate
